@@ -1,0 +1,1 @@
+"""The actor system of JobD: every stateful thing is an actor."""

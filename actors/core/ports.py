@@ -1,0 +1,95 @@
+"""Ports: what the core and the actors need of the outside. Backends implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
+
+__all__ = ["LogEntry", "LogStore", "Row", "StateStore", "StoredState"]
+
+
+class LogEntry(NamedTuple):
+    """One record of the consensus log. `index` is dense and starts at 1."""
+
+    index: int
+    kind: int
+    payload: bytes
+
+
+class LogStore(Protocol):
+    """The durable log: the only thing that fsyncs on the hot path. One writer thread."""
+
+    def replay(self, after: int) -> Iterator[LogEntry]:
+        """Yield the entries above an index, checked. Raises Corrupt; never yields a bad record."""
+
+    def append(self, entries: list[LogEntry]) -> None:
+        """Write entries in one go and make them durable (fdatasync) before returning.
+
+        Raises ReadOnly when there is no room, with nothing written; StorageFailed when a write or
+        an fsync failed, after which the log must not be used.
+        """
+
+    @property
+    def last_index(self) -> int:
+        """Index of the last durable entry, 0 when there is none."""
+
+    def truncate_before(self, index: int) -> None:
+        """Drop whole segments that hold only entries below this index."""
+
+    def close(self) -> None:
+        """Release the files."""
+
+
+class Row(NamedTuple):
+    """A key's place in the image: the value is None for a deleted key."""
+
+    key: str
+    revision: int
+    value: bytes | None
+
+
+class StoredState(NamedTuple):
+    """What the image on disk holds: the state after `applied_index`, at `revision`."""
+
+    applied_index: int
+    revision: int
+    sessions: bytes  # the session tables, opaque to the store
+    rows: Iterator[Row]
+
+
+class StateStore(Protocol):
+    """The image of the applied state, written behind; a prefix of the history at every moment."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create. Raises Corrupt, DataDirectory, ReadOnly."""
+
+    def load(self) -> StoredState:
+        """Return the image. Raises Corrupt when a row or the whole fails its digest."""
+
+    def write(
+        self, rows: Iterable[Row], *, applied_index: int, revision: int, sessions: bytes
+    ) -> None:
+        """Write rows and the watermark in one atomic batch, not yet durable. Raises ReadOnly."""
+
+    def flush(self) -> None:
+        """Return when everything written survives a power loss."""
+
+    def get(self, key: str) -> Row | None:
+        """Return one row, checked. Raises Corrupt."""
+
+    def scan(self, start: str, end: str | None = None, *, limit: int | None = None) -> list[Row]:
+        """Return rows of [start, end) in key order."""
+
+    def checkpoint(self, dest: Path) -> None:
+        """Write a consistent copy that opens as a store of the same engine."""
+
+    def digest(self) -> str:
+        """Return a digest of revision and rows, equal in every engine for the same content."""
+
+    def stats(self) -> dict[str, int]:
+        """Return `keys`, `bytes` and what else the engine tells."""
+
+    def close(self) -> None:
+        """Release the files."""

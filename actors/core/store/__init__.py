@@ -1,0 +1,1 @@
+"""The replicated store: conditional transactions over versioned keys, and an event log."""

@@ -1,0 +1,209 @@
+"""The one error tree of JobD.
+
+    JobdError                     anything that JobD raises on purpose
+    ├── InvalidInput              you: the request can't be right; fix it, then send it again
+    │   ├── InvalidSpec             a job spec with its list of problems, each with its place
+    │   └── TooLarge                a value, a body or a transaction over its limit
+    ├── NotFound                  you: nothing has that id or name
+    ├── Conflict                  you: the state moved on (ETag, idempotency, terminal job)
+    │   └── IdempotencyMismatch     the same key came with another body
+    ├── Unauthenticated           you: no credential, or one that is not known
+    ├── Forbidden                 you: the credential lacks the scope, or the Host or Origin is foreign
+    ├── Unavailable               not now: try again
+    │   ├── Busy                    a bounded queue is full
+    │   ├── ReadOnly                the disk is full or was told so; reads go on
+    │   ├── MailboxFull             an actor's mailbox is at its bound
+    │   └── AskTimeout              no answer by the deadline; it may have been done
+    ├── ActorUnavailable          the actor can't be reached; `maybe_executed` says what is known
+    ├── ActorDied                 the actor ended for good
+    ├── DeadLetter                nobody has that address
+    ├── Corrupt                   stored bytes fail their check; they are never served
+    ├── StorageFailed             the disk refused a write or an fsync; the node must stop
+    ├── DataDirectory             in use, of another version, or not writable
+    └── ConfigError               a key, a value or a port of the configuration is wrong
+
+Each class carries `code` (stable, snake_case, what doors map to a status or an exit code) and
+`retryable` (whether the same call may succeed later). `remedy` is one sentence for the user.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+__all__ = [
+    "ActorDied",
+    "ActorUnavailable",
+    "AskTimeout",
+    "Busy",
+    "ConfigError",
+    "Conflict",
+    "Corrupt",
+    "DataDirectory",
+    "DeadLetter",
+    "Forbidden",
+    "IdempotencyMismatch",
+    "InvalidInput",
+    "InvalidSpec",
+    "JobdError",
+    "MailboxFull",
+    "NotFound",
+    "Problem",
+    "ReadOnly",
+    "StorageFailed",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+]
+
+
+class Problem(NamedTuple):
+    """One thing wrong with an input: where (`$.retry.max_attempts`, line and column from 1, 0 unknown) and what."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+
+class JobdError(Exception):
+    """Base of every error that JobD raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class InvalidInput(JobdError):
+    """The request can't be right as it stands."""
+
+    code = "invalid_input"
+
+
+class InvalidSpec(InvalidInput):
+    """A spec with everything that is wrong with it."""
+
+    code = "invalid_spec"
+
+    def __init__(self, problems: list[Problem], *, remedy: str = "") -> None:
+        first = problems[0].message if problems else "invalid"
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(first + more, remedy=remedy)
+        self.problems = problems
+
+
+class TooLarge(InvalidInput):
+    """Over a limit of `actors/limits.py`; the message names it."""
+
+    code = "too_large"
+
+
+class NotFound(JobdError):
+    """Nothing has that id or name."""
+
+    code = "not_found"
+
+
+class Conflict(JobdError):
+    """The state moved on since the caller looked."""
+
+    code = "conflict"
+
+
+class IdempotencyMismatch(Conflict):
+    """An idempotency key came again with another body."""
+
+    code = "idempotency_mismatch"
+
+
+class Unauthenticated(JobdError):
+    """No credential, or one that is not known."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(JobdError):
+    """The credential does not reach this far."""
+
+    code = "forbidden"
+
+
+class Unavailable(JobdError):
+    """Not now; the same call may succeed later."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class Busy(Unavailable):
+    """A bounded queue is full."""
+
+    code = "busy"
+
+
+class ReadOnly(Unavailable):
+    """Writes are refused until there is room on the disk; reads go on."""
+
+    code = "read_only"
+
+
+class MailboxFull(Unavailable):
+    """The actor's mailbox is at its bound; nothing was queued."""
+
+    code = "mailbox_full"
+
+
+class AskTimeout(Unavailable):
+    """No answer by the deadline; what was asked may have been done."""
+
+    code = "timeout"
+
+
+class ActorUnavailable(JobdError):
+    """The actor can't be reached now."""
+
+    code = "actor_unavailable"
+    retryable = True
+
+    def __init__(self, message: str, *, maybe_executed: bool, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.maybe_executed = maybe_executed
+
+
+class ActorDied(JobdError):
+    """The actor ended for good."""
+
+    code = "actor_died"
+
+
+class DeadLetter(JobdError):
+    """Nobody has that address."""
+
+    code = "dead_letter"
+
+
+class Corrupt(JobdError):
+    """Stored bytes fail their check."""
+
+    code = "corrupt"
+
+
+class StorageFailed(JobdError):
+    """The disk refused a write or an fsync that can't be undone; whoever owns the log must stop."""
+
+    code = "storage_failed"
+
+
+class DataDirectory(JobdError):
+    """The data directory can't be used by this process."""
+
+    code = "data_directory"
+
+
+class ConfigError(JobdError):
+    """A key, a value, a path or a port of the configuration is wrong."""
+
+    code = "config"

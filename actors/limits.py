@@ -1,0 +1,68 @@
+"""Every bound of JobD, with its unit in its name and, behind it, what happens at it.
+
+`docs/reference/limits.md` is generated from this file: one constant, one comment, one row.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# -- actors
+MAILBOX_MESSAGES: Final = 1_000  # an ask fails with MailboxFull, a tell becomes a dead letter
+MESSAGES_PER_TURN: Final = 64  # the actor yields to others and goes on in the next turn
+DEAD_LETTERS_KEPT: Final = 1_000  # the oldest is dropped; the counter goes on
+CRASHES_PER_MESSAGE: Final = 3  # then the message is a dead letter and the actor restarts without it
+RESTARTS_IN_WINDOW: Final = 5  # then the supervisor escalates
+RESTART_WINDOW_S: Final = 30  # the window of RESTARTS_IN_WINDOW
+DEDUP_IDS_PER_PEER: Final = 10_000  # an older repeat is refused as expired
+ENVELOPE_BYTES: Final = 4 * 1024 * 1024  # a larger frame closes the link
+ENVELOPE_DEPTH: Final = 32  # a deeper value is refused
+TURN_WARN_MS: Final = 50  # a turn that took longer is reported with its stack
+ASK_TIMEOUT_S: Final = 30  # the asker gets AskTimeout
+
+# -- the store
+KEY_BYTES: Final = 512  # refused with InvalidInput
+VALUE_BYTES: Final = 64 * 1024  # refused with TooLarge
+SPEC_BYTES: Final = 48 * 1024  # a job spec with its input; refused with TooLarge (413)
+TXN_OPS: Final = 512  # refused with TooLarge
+TXN_BYTES: Final = 1024 * 1024  # refused with TooLarge
+BATCH_BYTES: Final = 1024 * 1024  # the next transactions wait for the next batch
+PENDING_TXNS: Final = 16_384  # submits are refused with Busy (429)
+FEED_COMMITS: Final = 65_536  # a slower subscriber rescans the state
+FEED_TAKE: Final = 4_096  # changes taken in one turn
+RULES_RETRIES: Final = 8  # decisions taken again after a conflict; then the door says Busy
+
+# -- the log on disk
+SEGMENT_BYTES: Final = 16 * 1024 * 1024  # a new segment is begun
+RECORD_BYTES: Final = 2 * TXN_BYTES + 64 * 1024  # refused; no batch reaches it
+EVENT_LOG_BYTES: Final = 1024 * 1024 * 1024  # the oldest segment goes; a cursor below it is told of the gap
+EVENT_LOG_AGE_S: Final = 24 * 3600  # likewise
+
+# -- jobs
+INLINE_OUTPUT_BYTES: Final = 48 * 1024  # a larger output becomes an artifact
+OUTPUT_BYTES: Final = 64 * 1024 * 1024  # the attempt fails with reason `output`
+TASKS: Final = 10_000  # refused with InvalidSpec
+MEMBERS_PER_TXN: Final = 256  # task members made by one transaction
+ATTEMPT_SUMMARIES: Final = 8  # older summaries are in the events
+REQUEUES: Final = 3  # a further lost attempt counts as a failure
+TERMINAL_KEEP_S: Final = 3600  # then the record is evicted
+TERMINAL_KEEP_JOBS: Final = 20_000  # the oldest terminal records are evicted first
+ARGV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
+ENV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
+SPEC_FILE_BYTES: Final = 1024 * 1024  # a spec file or body; refused with TooLarge (413)
+SPEC_DEPTH: Final = 32  # refused with InvalidSpec
+IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # further keys are refused with Busy (429)
+IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
+
+# -- job logs
+LOG_LINE_BYTES: Final = 256 * 1024  # a longer line is cut into pieces, marked as such
+LOG_ATTEMPT_BYTES: Final = 256 * 1024 * 1024  # the rest is dropped with a visible marker
+LOG_CHUNK_BYTES: Final = 256 * 1024  # a new chunk file is begun
+LOG_KEEP_BYTES: Final = 4 * 1024 * 1024 * 1024  # the oldest job logs go
+LOG_KEEP_S: Final = 7 * 24 * 3600  # likewise
+
+# -- doors
+BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
+SSE_QUEUE_EVENTS: Final = 1_000  # a slower listener is told of the gap
+LIST_ITEMS: Final = 500  # a larger `limit` is refused
+WAIT_S: Final = 60  # a longer `wait` is refused

@@ -1,0 +1,1 @@
+"""The nouns of JobD: frozen, validated values without I/O."""

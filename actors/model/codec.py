@@ -1,0 +1,50 @@
+"""Bytes of the nouns: one schema byte, then a msgpack array.
+
+Arrays only grow at their end, so an older node reads what it knows and a newer one fills in
+defaults. A value whose schema byte is above `SCHEMA` is left alone by whoever meets it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from actors.model.idempotency import IdempotencyKey
+from actors.model.job import Attempt, Job, Output, Permit, Task
+from actors.model.session import Session
+from actors.model.spec import JobSpec
+from actors.model.token import Token
+
+__all__ = ["NOUNS", "SCHEMA", "decode", "encode"]
+
+SCHEMA: Final = 1
+
+NOUNS: Final[dict[str, Any]] = {
+    "attempt": Attempt,
+    "closed": bool,
+    "idempotency": IdempotencyKey,
+    "job": Job,
+    "kv": bytes,
+    "output": Output,
+    "permit": Permit,
+    "session": Session,
+    "spec": JobSpec,
+    "task": Task,
+    "token": Token,
+}
+_DECODERS: Final = {kind: msgspec.msgpack.Decoder(noun) for kind, noun in NOUNS.items()}
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_SCHEMA_BYTE: Final = bytes([SCHEMA])
+
+
+def encode(noun: Any) -> bytes:
+    """Return the stored bytes of a noun."""
+    return _SCHEMA_BYTE + _ENCODER.encode(noun)
+
+
+def decode(kind: str, value: bytes) -> Any:
+    """Return the noun that a key of this kind holds. Raises msgspec.DecodeError, ValueError."""
+    if value[0] > SCHEMA:
+        raise ValueError(f"schema {value[0]} of {kind} is newer than this node's {SCHEMA}")
+    return _DECODERS[kind].decode(memoryview(value)[1:])

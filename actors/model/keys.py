@@ -1,0 +1,112 @@
+"""Keys of the replicated store: the first segment is the kind, the rest orders as a person would.
+
+Numbers are zero-padded, so that a prefix scan meets tasks and attempts in their order.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "attempt",
+    "attempt_parts",
+    "attempts_of",
+    "closed",
+    "idempotency",
+    "job",
+    "kind",
+    "kv",
+    "last",
+    "node",
+    "output",
+    "permit",
+    "session",
+    "spec",
+    "task",
+    "tasks_of",
+    "token",
+]
+
+
+def kind(key: str) -> str:
+    """Return the first segment of a key."""
+    return key.partition("/")[0]
+
+
+def last(key: str) -> str:
+    """Return the last segment of a key."""
+    return key.rpartition("/")[2]
+
+
+def job(id_: str) -> str:
+    """The job's own record, written only when the job's own state changes."""
+    return f"job/{id_}"
+
+
+def spec(job_id: str) -> str:
+    """The job's spec, written once by the accept transaction."""
+    return f"spec/{job_id}"
+
+
+def task(job_id: str, index: int) -> str:
+    """One member of an indexed fan-out."""
+    return f"task/{job_id}/{index:05d}"
+
+
+def tasks_of(job_id: str) -> str:
+    """The prefix of a job's members."""
+    return f"task/{job_id}/"
+
+
+def output(job_id: str, index: int) -> str:
+    """The output of a job (index 0) or of one of its tasks."""
+    return f"output/{job_id}/{index:05d}"
+
+
+def attempt(job_id: str, task_index: int, n: int) -> str:
+    """One try; its revision is the fence. A job without fan-out has the task index 0."""
+    return f"attempt/{job_id}/{task_index:05d}/{n:04d}"
+
+
+def attempts_of(job_id: str) -> str:
+    """The prefix of a job's open attempts."""
+    return f"attempt/{job_id}/"
+
+
+def attempt_parts(key: str) -> tuple[str, int, int]:
+    """Return (job id, task index, attempt number) of an attempt's key."""
+    _, job_id, index, n = key.split("/")
+    return job_id, int(index), int(n)
+
+
+def permit(key_hash: str, i: int) -> str:
+    """One unit of a concurrency key."""
+    return f"permit/{key_hash}/{i:05d}"
+
+
+def session(node_id: str) -> str:
+    """A node's session; its revision is the session's number."""
+    return f"session/{node_id}"
+
+
+def node(node_id: str) -> str:
+    """What a node says of itself that must survive (name, labels, cordon)."""
+    return f"node/{node_id}"
+
+
+def idempotency(owner: str, key_hash: str) -> str:
+    """A client's own idempotency key, by its token's id; a spec's own key has the owner `spec`."""
+    return f"idempotency/{owner}/{key_hash}"
+
+
+def closed(bucket: str) -> str:
+    """A bucket of job ids in which nothing is accepted any more."""
+    return f"closed/{bucket}"
+
+
+def token(token_id: str) -> str:
+    """An access token, its secret hashed."""
+    return f"token/{token_id}"
+
+
+def kv(namespace: str, key: str) -> str:
+    """A user's own value."""
+    return f"kv/{namespace}/{key}"
