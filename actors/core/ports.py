@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
+import msgspec
+
 __all__ = ["LogEntry", "LogStore", "Row", "StateStore", "StoredState"]
 
 
-class LogEntry(NamedTuple):
+class LogEntry(msgspec.Struct, frozen=True):
     """One record of the consensus log. `index` is dense and starts at 1."""
 
     index: int
