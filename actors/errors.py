@@ -8,11 +8,12 @@
     ├── Conflict                  you: the state moved on (ETag, idempotency, terminal job)
     │   └── IdempotencyMismatch     the same key came with another body
     ├── Unauthenticated           you: no credential, or one that is not known
-    ├── Forbidden                 you: the credential lacks the scope, or the Host or Origin is foreign
+    ├── Forbidden                 you: the credential lacks the scope; a foreign Host or Origin
     ├── Unavailable               not now: try again
     │   ├── Busy                    a bounded queue is full
     │   ├── ReadOnly                the disk is full or was told so; reads go on
     │   ├── MailboxFull             an actor's mailbox is at its bound
+    │   ├── OutcomeUnknown          it may have been accepted; the same key settles it
     │   └── AskTimeout              no answer by the deadline; it may have been done
     ├── ActorUnavailable          the actor can't be reached; `maybe_executed` says what is known
     ├── ActorDied                 the actor ended for good
@@ -47,6 +48,7 @@ __all__ = [
     "JobdError",
     "MailboxFull",
     "NotFound",
+    "OutcomeUnknown",
     "Problem",
     "ReadOnly",
     "StorageFailed",
@@ -57,7 +59,10 @@ __all__ = [
 
 
 class Problem(NamedTuple):
-    """One thing wrong with an input: where (`$.retry.max_attempts`, line and column from 1, 0 unknown) and what."""
+    """One thing wrong with an input: where (`$.retry.max_attempts`) and what.
+
+    Line and column count from 1; 0 is unknown.
+    """
 
     path: str
     line: int
@@ -160,6 +165,19 @@ class AskTimeout(Unavailable):
     """No answer by the deadline; what was asked may have been done."""
 
     code = "timeout"
+
+
+class OutcomeUnknown(Unavailable):
+    """A submission that may have been accepted: sending it again with the same key is safe."""
+
+    code = "outcome_unknown"
+
+    def __init__(
+        self, message: str, *, idempotency_key: str, job_id: str, remedy: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.idempotency_key = idempotency_key
+        self.job_id = job_id
 
 
 class ActorUnavailable(JobdError):

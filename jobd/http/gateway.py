@@ -1,0 +1,206 @@
+"""The joint between the HTTP facade and the node: all that the facade needs, and nothing else.
+
+Reads of records are synchronous on the loop, over the applied view. Writes are awaited and return
+the revision at which they hold. Every method may raise an error of `actors.errors`; the facade maps
+its `code` to a status. `jobd/node/gateway.py` implements this over the actors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from actors.core.view import Entry, View
+from actors.model.event import Event
+from actors.model.spec import JobSpec
+
+__all__ = [
+    "EventsPage",
+    "Gateway",
+    "LogPage",
+    "LogRecord",
+    "MintedToken",
+    "NodeStatus",
+    "Stream",
+    "Submitted",
+    "Until",
+]
+
+Stream = Literal["stdout", "stderr"]
+Until = Literal["running", "terminal"]
+
+
+class Submitted(NamedTuple):
+    """A job that is durably accepted.
+
+    `key` is the idempotency key that makes a repeat safe: the client's own or, when none came, the
+    job's id. `replayed` says that an earlier request with that key had made the job.
+    """
+
+    job_id: str
+    replayed: bool
+    key: str
+    revision: int
+
+
+class LogRecord(NamedTuple):
+    """One line of a job log, or a piece of one when `partial`: its end follows in the next record.
+
+    `data` is as the job wrote it, without the newline that ended the line; `marker` says that the
+    text is JobD's own (output truncated here).
+    """
+
+    seq: int
+    time_ms: int
+    stream: Stream
+    data: bytes
+    partial: bool = False
+    marker: bool = False
+
+
+class LogPage(NamedTuple):
+    """Records of one attempt in `seq` order; `end` when it writes nothing from `next_seq` on.
+
+    `gaps` are ranges [from, to) of seqs that are lost (evicted, or damaged on disk).
+    """
+
+    records: list[LogRecord]
+    next_seq: int
+    end: bool
+    gaps: list[tuple[int, int]]
+
+
+class EventsPage(NamedTuple):
+    """Events in order; `gap` when some above the asked place are no longer kept."""
+
+    events: list[Event]
+    gap: bool
+
+
+class MintedToken(NamedTuple):
+    """A new token; `text` is shown once, the store keeps only a hash."""
+
+    token_id: str
+    text: str
+    revision: int
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself."""
+
+    node: str
+    name: str
+    version: str
+    uptime_s: float
+    revision: int
+    slots_total: int
+    slots_free: int
+    jobs: dict[str, int]  # by state
+    storage: dict[str, Any]  # engine, keys, bytes
+    read_only: str | None = None  # why writes are refused
+
+
+class Gateway(Protocol):
+    """What the facade asks of the node."""
+
+    @property
+    def view(self) -> View:
+        """What is applied here; read it within one turn of the loop."""
+
+    def newest_jobs(self, before: str = "") -> Iterator[tuple[str, Entry]]:
+        """Yield (job id, entry of job/<id>) with ids below `before`, the newest first.
+
+        Consumed within one turn of the loop: a commit may end the iteration.
+        """
+
+    async def submit_job(
+        self,
+        spec: JobSpec,
+        *,
+        principal: str,
+        idempotency_key: str | None,
+        body_hash: str,
+        retry_of: str | None = None,
+    ) -> Submitted:
+        """Accept a job durably.
+
+        A key in the form of an id minted within ten minutes of now is the job's id to be and has
+        no record of its own; any other key is the client's, kept for IDEMPOTENCY_TTL_S.
+        Raises IdempotencyMismatch (same key, other body), Conflict (the first is in flight), Busy,
+        ReadOnly, OutcomeUnknown.
+        """
+
+    async def retry_job(
+        self, job_id: str, *, principal: str, idempotency_key: str | None
+    ) -> Submitted:
+        """Accept a new job with the spec of a terminal one. Raises NotFound, Conflict."""
+
+    async def cancel_job(self, job_id: str, reason: str, if_match: int | None) -> int:
+        """Cancel a job or ask its slots to; a terminal job stays as it is. Returns the revision.
+
+        Raises NotFound, Conflict (the job is not at revision `if_match`).
+        """
+
+    async def delete_job(self, job_id: str) -> None:
+        """Delete a terminal job with its log and output. Raises NotFound, Conflict."""
+
+    async def wait_revision(self, after: int, timeout_s: float) -> int:
+        """Return the applied revision once it is above `after`, or at the timeout."""
+
+    async def wait_job(self, job_id: str, until: Until, timeout_s: float) -> None:
+        """Return once the job runs or has ended, once it has ended, or at the timeout."""
+
+    async def read_log(
+        self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: Stream | None
+    ) -> LogPage:
+        """Return records from `from_seq` on; an attempt that never wrote has one empty page."""
+
+    def log_wakeups(self, job_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Give an event that is set when the job's log has grown or its records changed."""
+
+    async def read_events(
+        self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
+    ) -> EventsPage:
+        """Return events above `after`; `types` are globs, any of which may match (none: all)."""
+
+    async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
+        """Emit a custom event; it is the first of the returned revision."""
+
+    async def put_kv(
+        self,
+        namespace: str,
+        key: str,
+        value: bytes,
+        *,
+        if_match: int | None = None,
+        if_none_match: bool = False,
+    ) -> int:
+        """Put a value. Raises Conflict when it is not at `if_match`, or exists against the wish."""
+
+    async def delete_kv(self, namespace: str, key: str, *, if_match: int | None = None) -> int:
+        """Delete a value. Raises NotFound, Conflict."""
+
+    async def create_token(
+        self, name: str, scopes: tuple[str, ...], expires_ms: int
+    ) -> MintedToken:
+        """Mint a token; `expires_ms` 0 is never."""
+
+    async def revoke_token(self, token_id: str) -> int:
+        """Delete a token. Raises NotFound."""
+
+    async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
+        """Return the file of a job's artifact. Raises NotFound."""
+
+    def explain(self, job_id: str) -> dict[str, Any]:
+        """Say why a job is where it is. Raises NotFound."""
+
+    def status(self) -> NodeStatus:
+        """Return what this node says of itself."""
+
+    def health(self) -> tuple[bool, str]:
+        """Return whether the node takes work, and what it waits for when it does not."""
