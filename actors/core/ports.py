@@ -8,7 +8,17 @@ from typing import NamedTuple, Protocol, Self
 
 import msgspec
 
-__all__ = ["LogEntry", "LogStore", "Row", "StateStore", "StoredState"]
+from actors.model.event import Event
+
+__all__ = [
+    "EventLog",
+    "EventPage",
+    "LogEntry",
+    "LogStore",
+    "Row",
+    "StateStore",
+    "StoredState",
+]
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -92,6 +102,46 @@ class StateStore(Protocol):
 
     def stats(self) -> dict[str, int]:
         """Return `keys`, `bytes` and what else the engine tells."""
+
+    def close(self) -> None:
+        """Release the files."""
+
+
+class EventPage(NamedTuple):
+    """Events after a cursor; `gap` when some between were dropped by retention."""
+
+    events: tuple[Event, ...]
+    gap: bool
+
+
+class EventLog(Protocol):
+    """The local log of events, derived from commits and therefore the same on every node."""
+
+    @property
+    def last_revision(self) -> int:
+        """Revision of the last event, 0 when there is none."""
+
+    @property
+    def floor(self) -> tuple[int, int]:
+        """(revision, k) below which events were dropped; (0, 0) while nothing was."""
+
+    def append(self, events: list[Event]) -> None:
+        """Add events, not yet durable; those at or below `last_revision` are ignored."""
+
+    def read(
+        self,
+        after: tuple[int, int],
+        limit: int,
+        types: tuple[str, ...] = (),
+        subject: str | None = None,
+    ) -> list[Event]:
+        """Return events above (revision, k) whose type matches one of the globs."""
+
+    def flush(self) -> None:
+        """Return when everything appended survives a power loss."""
+
+    def prune(self, now_ms: int) -> None:
+        """Drop the oldest segments past the limits of age and size."""
 
     def close(self) -> None:
         """Release the files."""

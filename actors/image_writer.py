@@ -1,0 +1,136 @@
+"""The actor that writes the image of the applied state, behind the log.
+
+Order: the events of a range of commits, then their rows with the watermark. A checkpoint makes
+both durable and only then lets the log drop what they cover, so at every moment image + log (and
+event log + log) hold everything that was acknowledged.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from actors import addresses
+from actors.core.ports import EventLog, EventPage, Row, StateStore
+from actors.errors import JobdError, ReadOnly
+from actors.log_writer import Truncate
+from actors.model.event import Event
+from actors.runtime import After, Context, Effects, Reply, Tell, ThreadActor, handles
+
+__all__ = ["ImageWriter", "ImageWritten", "ReadEvents", "WriteImage"]
+
+_CHECKPOINT_EVERY_S: Final = 10.0
+_PRUNE_EVERY_S: Final = 60.0
+
+
+class WriteImage(msgspec.Struct, frozen=True):
+    """Rows and events of the commits up to `revision`, which the log holds up to `applied_index`."""
+
+    rows: tuple[Row, ...]
+    events: tuple[Event, ...]
+    applied_index: int
+    revision: int
+    sessions: bytes
+
+
+class ImageWritten(msgspec.Struct, frozen=True):
+    """The answer: written, or why not (the replica keeps the rows and tries again)."""
+
+    applied_index: int
+    error: JobdError | None = None
+
+
+class ReadEvents(msgspec.Struct, frozen=True):
+    """Read the event log after (revision, k); answered with an EventPage."""
+
+    after: tuple[int, int]
+    limit: int
+    types: tuple[str, ...] = ()
+    subject: str | None = None
+
+
+class _Checkpoint(msgspec.Struct, frozen=True):
+    pass
+
+
+class _Prune(msgspec.Struct, frozen=True):
+    pass
+
+
+class ImageWriter(ThreadActor):
+    """Owns the state store and the event log of a node."""
+
+    def __init__(self, store: StateStore, events: EventLog, *, applied_index: int) -> None:
+        super().__init__()
+        self._store = store
+        self._events = events
+        self._written = self._durable = applied_index
+
+    def on_start(self) -> Effects:
+        """Begin the rounds of checkpoints and retention."""
+        return [
+            After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint"),
+            After(_PRUNE_EVERY_S, _Prune(), key="prune"),
+        ]
+
+    @handles(WriteImage)
+    def write(self, message: WriteImage, context: Context) -> Effects:
+        """Write a range of commits: events first."""
+        assert context.sender is not None, "only the replica writes the image"
+        try:
+            self._events.append(list(message.events))
+            self._store.write(
+                message.rows,
+                applied_index=message.applied_index,
+                revision=message.revision,
+                sessions=message.sessions,
+            )
+        except ReadOnly as error:
+            return [Tell(context.sender, ImageWritten(message.applied_index, error))]
+        self._written = message.applied_index
+        return [Tell(context.sender, ImageWritten(message.applied_index))]
+
+    @handles(_Checkpoint)
+    def checkpoint(self, message: _Checkpoint, context: Context) -> Effects:
+        """Make the image durable, then let the log drop what it covers."""
+        yield After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint")
+        if self._written == self._durable:
+            return
+        try:
+            self._flush()
+        except ReadOnly:
+            return  # no room: the log keeps everything until there is
+        yield Tell(addresses.LOG, Truncate(self._durable + 1))
+
+    def _flush(self) -> None:
+        written = self._written
+        self._events.flush()
+        self._store.flush()
+        self._durable = written
+
+    @handles(_Prune)
+    def prune(self, message: _Prune, context: Context) -> Effects:
+        """Drop events past their age or size."""
+        self._events.prune(self.clock.now_ms())
+        return [After(_PRUNE_EVERY_S, _Prune(), key="prune")]
+
+    @handles(ReadEvents)
+    def read_events(self, message: ReadEvents, context: Context) -> Effects:
+        """Answer from the event log on disk, saying when the cursor is below its floor."""
+        assert context.reply is not None, "ReadEvents is an ask"
+        found = self._events.read(
+            message.after, message.limit, types=message.types, subject=message.subject
+        )
+        gap = message.after < self._events.floor
+        return [Reply(context.reply, EventPage(tuple(found), gap))]
+
+    def on_stop(self) -> None:
+        """Make what was written durable and release the files."""
+        try:
+            self._flush()
+        except ReadOnly:
+            pass  # the log still holds it
+        finally:
+            self._events.close()
+            self._store.close()
