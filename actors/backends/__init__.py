@@ -1,0 +1,1 @@
+"""What touches the OS, disks and processes: implementations of the ports of `actors.core`."""
