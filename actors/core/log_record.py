@@ -67,7 +67,7 @@ class Torn(Exception):  # noqa: N818 - a state of the bytes, handled by every re
 def encode_record(record: LogRecord) -> bytes:
     """Return the bytes of a record."""
     covered = _COVERED.pack(record.seq, record.time_ms, record.stream, record.flags) + record.data
-    crc = google_crc32c.value(covered)
+    crc: int = google_crc32c.value(covered)
     return len(record.data).to_bytes(4, "little") + crc.to_bytes(4, "little") + covered
 
 
