@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from actors.core.log_record import LogRecord
 from actors.core.view import Entry, View
 from actors.model.event import Event
 from actors.model.spec import JobSpec
@@ -23,15 +24,12 @@ __all__ = [
     "EventsPage",
     "Gateway",
     "LogPage",
-    "LogRecord",
     "MintedToken",
     "NodeStatus",
-    "Stream",
     "Submitted",
     "Until",
 ]
 
-Stream = Literal["stdout", "stderr"]
 Until = Literal["running", "terminal"]
 
 
@@ -46,21 +44,6 @@ class Submitted(NamedTuple):
     replayed: bool
     key: str
     revision: int
-
-
-class LogRecord(NamedTuple):
-    """One line of a job log, or a piece of one when `partial`: its end follows in the next record.
-
-    `data` is as the job wrote it, without the newline that ended the line; `marker` says that the
-    text is JobD's own (output truncated here).
-    """
-
-    seq: int
-    time_ms: int
-    stream: Stream
-    data: bytes
-    partial: bool = False
-    marker: bool = False
 
 
 class LogPage(NamedTuple):
@@ -156,9 +139,12 @@ class Gateway(Protocol):
         """Return once the job runs or has ended, once it has ended, or at the timeout."""
 
     async def read_log(
-        self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: Stream | None
+        self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: int | None
     ) -> LogPage:
-        """Return records from `from_seq` on; an attempt that never wrote has one empty page."""
+        """Return records from `from_seq` on; an attempt that never wrote has one empty page.
+
+        `stream` is one of `actors.core.log_record`'s, None is all.
+        """
 
     def log_wakeups(self, job_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
         """Give an event that is set when the job's log has grown or its records changed."""
