@@ -1,0 +1,58 @@
+"""The actor runtime: Pykka actors on one event loop, in threads, or in a seeded simulation.
+
+It knows nothing of jobs. Actors see `effects`, `actor` and `signals`; hosts run them.
+"""
+
+from __future__ import annotations
+
+from actors.runtime.actor import Behaviour, Clock, Context, LoopActor, handles
+from actors.runtime.cell import ActorRow
+from actors.runtime.effects import (
+    After,
+    Ask,
+    CancelTimer,
+    Effect,
+    Effects,
+    Fail,
+    Reply,
+    ReplyTo,
+    Stop,
+    Tell,
+    Watch,
+)
+from actors.runtime.engine import Engine
+from actors.runtime.future import LoopFuture
+from actors.runtime.host import LoopHost
+from actors.runtime.ref import ActorRef
+from actors.runtime.signals import Answered, Failed, Inspect, Ping, Terminated
+from actors.runtime.thread_actor import ThreadActor
+
+__all__ = [
+    "ActorRef",
+    "ActorRow",
+    "After",
+    "Answered",
+    "Ask",
+    "Behaviour",
+    "CancelTimer",
+    "Clock",
+    "Context",
+    "Effect",
+    "Effects",
+    "Engine",
+    "Fail",
+    "Failed",
+    "Inspect",
+    "LoopActor",
+    "LoopFuture",
+    "LoopHost",
+    "Ping",
+    "Reply",
+    "ReplyTo",
+    "Stop",
+    "Tell",
+    "Terminated",
+    "ThreadActor",
+    "Watch",
+    "handles",
+]

@@ -1,0 +1,195 @@
+"""LoopHost: the host of production, on an asyncio event loop (uvloop where it is installed).
+
+Actors, mailboxes and timers belong to the loop's thread. `tell`, `ask`, `stop`, `spawn` and
+`inspect` may be called from other threads: they are carried over in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from threading import get_ident
+from typing import Any, TypeVar
+
+from actors import limits
+from actors.runtime.actor import Clock
+from actors.runtime.cell import ActorRow, AnyActor, Cell, Restart, TimerHandle
+from actors.runtime.clock import SystemClock
+from actors.runtime.effects import Effects
+from actors.runtime.engine import Engine, OnFatal
+from actors.runtime.future import LoopFuture
+from actors.runtime.ref import ActorRef
+from actors.runtime.thread_actor import ThreadActor
+
+__all__ = ["LoopHost"]
+
+T = TypeVar("T")
+
+
+class LoopHost(Engine):
+    """The actors of one process, on the running event loop. Make it in a coroutine.
+
+    `on_fatal(reason, error)` is called when the root supervisor gives up; the process should end.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        on_fatal: OnFatal | None = None,
+    ) -> None:
+        super().__init__(clock or SystemClock(), rng or random.SystemRandom(), on_fatal)
+        self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
+        self._run_queue: deque[Cell] = deque()
+        self._run_is_due = False
+        self._foreign: deque[Callable[[], object]] = deque()
+        self._foreign_is_due = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- the door, from any thread
+
+    def tell(self, address: str, message: Any, *, trace: str | None = None) -> None:
+        """Send a message from outside; one that can't be delivered is a dead letter."""
+        if get_ident() == self._thread:
+            super().tell(address, message, trace=trace)
+        else:
+            self._carry_over(partial(super().tell, address, message, trace=trace))
+
+    def ask(
+        self,
+        address: str,
+        message: Any,
+        *,
+        timeout_s: float = limits.ASK_TIMEOUT_S,
+        trace: str | None = None,
+    ) -> LoopFuture[Any]:
+        """Send a message from outside; await the future, or `get` it in another thread."""
+        future: LoopFuture[Any] = LoopFuture()
+        if get_ident() == self._thread:
+            self.ask_into(future, address, message, timeout_s, trace)
+        else:
+            self._carry_over(partial(self.ask_into, future, address, message, timeout_s, trace))
+        return future
+
+    def spawn(
+        self,
+        factory: Callable[[], AnyActor],
+        address: str,
+        *,
+        restart: Restart = "permanent",
+        parent: str | None = None,
+    ) -> ActorRef:
+        """Start an actor at an address; see Engine.spawn."""
+        start = partial(super().spawn, factory, address, restart=restart, parent=parent)
+        return self._on_the_loop(start)
+
+    def stop(self, address: str, reason: str = "shutdown") -> LoopFuture[None]:
+        """End an actor and its children for good; the future is done when they have ended."""
+        return self._on_the_loop(partial(super().stop, address, reason))
+
+    def inspect(self) -> list[ActorRow]:
+        """Return a row for each actor, in start order."""
+        return self._on_the_loop(super().inspect)
+
+    async def shutdown(self) -> None:
+        """End every actor, children before parents, in reverse start order."""
+        ended: LoopFuture[None] = LoopFuture()
+        self.supervision.terminate_all(ended.set)
+        await ended
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- what the engine needs
+
+    def call_later(
+        self, delay_s: float, function: Callable[..., object], *args: Any
+    ) -> TimerHandle:
+        """Call a function on the loop after a delay."""
+        return self._loop.call_later(max(0.0, delay_s), function, *args)
+
+    def schedule(self, cell: Cell) -> None:
+        """Queue a cell; all that are queued now run in the loop's next tick."""
+        self._run_queue.append(cell)
+        if not self._run_is_due:
+            self._run_is_due = True
+            self._loop.call_soon(self._run_queued)
+
+    def _run_queued(self) -> None:
+        self._run_is_due = False
+        queue = self._run_queue
+        turn = self.turn
+        for _ in range(len(queue)):  # who is queued meanwhile waits for the next tick
+            turn(queue.popleft())
+
+    def offload(
+        self,
+        actor: ThreadActor,
+        work: Callable[[], Any],
+        done: Callable[[Any, BaseException | None], None],
+    ) -> None:
+        """Have the actor's own thread do it."""
+
+        def run() -> None:
+            try:
+                result = work()
+            except (Exception, SystemExit) as error:
+                self._carry_over(partial(done, None, error))
+            else:
+                self._carry_over(partial(done, result, None))
+
+        actor.hand_over(run)
+
+    def await_effects(
+        self,
+        effects: Awaitable[Effects],
+        done: Callable[[Effects, BaseException | None], None],
+    ) -> None:
+        """Run a coroutine handler as a task."""
+
+        async def run() -> None:
+            try:
+                result = await effects
+            except Exception as error:
+                done(None, error)
+            else:
+                done(result, None)
+
+        task = self._loop.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- other threads
+
+    def _carry_over(self, call: Callable[[], object]) -> None:
+        """Have the loop's thread make a call. Calls of one thread keep their order."""
+        self._foreign.append(call)
+        if not self._foreign_is_due:
+            self._foreign_is_due = True
+            self._loop.call_soon_threadsafe(self._run_foreign)
+
+    def _run_foreign(self) -> None:
+        self._foreign_is_due = False  # before the queue is looked at, so that nothing is missed
+        queue = self._foreign
+        while queue:
+            queue.popleft()()
+
+    def _on_the_loop(self, call: Callable[[], T]) -> T:
+        """Make a call on the loop's thread and wait for what it returns or raises."""
+        if get_ident() == self._thread:
+            return call()
+        future: LoopFuture[T] = LoopFuture()
+
+        def run() -> None:
+            try:
+                future.set(call())
+            except Exception as error:
+                future.fail(error)
+
+        self._carry_over(run)
+        return future.get()

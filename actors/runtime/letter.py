@@ -1,0 +1,46 @@
+"""A letter: a message on its way, with what the runtime needs to know of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pykka._envelope import Envelope
+
+from actors.runtime.effects import ReplyTo
+
+__all__ = ["Letter"]
+
+
+class Letter(Envelope[Any]):
+    """Pykka's envelope, and who sent it, until when, as part of what. It is a handler's `Context`.
+
+    `deadline_ms`: on the host's monotonic clock, 0 for none. `crashes`: how often it crashed its
+    actor.
+    """
+
+    __slots__ = ("crashes", "deadline_ms", "sender", "trace")
+
+    def __init__(
+        self,
+        message: Any,
+        reply: ReplyTo | None = None,
+        sender: str | None = None,
+        deadline_ms: int = 0,
+        trace: str | None = None,
+    ) -> None:
+        self.message = message
+        self.reply_to = reply  # type: ignore[assignment]  # any ReplyTo will do here
+        self.sender = sender
+        self.deadline_ms = deadline_ms
+        self.trace = trace
+        self.crashes = 0
+
+    @property
+    def reply(self) -> ReplyTo | None:
+        """Where an answer goes; None for a tell."""
+        return self.reply_to  # type: ignore[return-value]  # see __init__
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the asker, if there is one."""
+        if self.reply_to is not None:
+            self.reply_to.fail(error)  # type: ignore[attr-defined]
