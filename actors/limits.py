@@ -11,7 +11,9 @@ from typing import Final
 MAILBOX_MESSAGES: Final = 1_000  # an ask fails with MailboxFull, a tell becomes a dead letter
 MESSAGES_PER_TURN: Final = 64  # the actor yields to others and goes on in the next turn
 DEAD_LETTERS_KEPT: Final = 1_000  # the oldest is dropped; the counter goes on
-CRASHES_PER_MESSAGE: Final = 3  # then the message is a dead letter and the actor restarts without it
+CRASHES_PER_MESSAGE: Final = (
+    3  # then the message is a dead letter and the actor restarts without it
+)
 RESTARTS_IN_WINDOW: Final = 5  # then the supervisor escalates
 RESTART_WINDOW_S: Final = 30  # the window of RESTARTS_IN_WINDOW
 DEDUP_IDS_PER_PEER: Final = 10_000  # an older repeat is refused as expired
@@ -35,7 +37,9 @@ RULES_RETRIES: Final = 8  # decisions taken again after a conflict; then the doo
 # -- the log on disk
 SEGMENT_BYTES: Final = 16 * 1024 * 1024  # a new segment is begun
 RECORD_BYTES: Final = 2 * TXN_BYTES + 64 * 1024  # refused; no batch reaches it
-EVENT_LOG_BYTES: Final = 1024 * 1024 * 1024  # the oldest segment goes; a cursor below it is told of the gap
+EVENT_LOG_BYTES: Final = (
+    1024 * 1024 * 1024
+)  # the oldest segment goes; a cursor below it is told of the gap
 EVENT_LOG_AGE_S: Final = 24 * 3600  # likewise
 
 # -- jobs
@@ -47,10 +51,14 @@ ATTEMPT_SUMMARIES: Final = 8  # older summaries are in the events
 REQUEUES: Final = 3  # a further lost attempt counts as a failure
 TERMINAL_KEEP_S: Final = 3600  # then the record is evicted
 TERMINAL_KEEP_JOBS: Final = 20_000  # the oldest terminal records are evicted first
+CLOSED_HOURS_KEEP_S: Final = 30 * 24 * 3600  # an older job id is refused by the doors
 ARGV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
 ENV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
 SPEC_FILE_BYTES: Final = 1024 * 1024  # a spec file or body; refused with TooLarge (413)
 SPEC_DEPTH: Final = 32  # refused with InvalidSpec
+SPEC_PROBLEMS: Final = 100  # further problems of a spec are counted, not listed
+DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
+CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # further keys are refused with Busy (429)
 IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
 

@@ -1,0 +1,105 @@
+"""The list of what is wrong with one spec.
+
+Rules of this file:
+1. Everything that is wrong is found in one pass: a check that fails adds a problem and goes on.
+2. One path, one problem: the first wins, so what follows from a mistake is not reported again.
+3. Nothing hostile is echoed as it came: values and keys are quoted as JSON and cut.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from actors.errors import InvalidSpec, Problem
+from actors.limits import SPEC_PROBLEMS
+
+__all__ = ["Path", "Place", "Problems", "did_you_mean", "format_path", "shown"]
+
+Path = tuple[str | int, ...]
+Place = Callable[[Path], tuple[int, int]]
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_SHOWN_CHARACTERS: Final = 60
+_CLOSE: Final = 0.7
+
+
+class Problems:
+    """Problems in the order they were found, each with the path it is about."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, str] = {}
+        self._unlisted = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, path: Path, message: str) -> None:
+        """Note a problem; above SPEC_PROBLEMS they are only counted."""
+        if path in self._found:
+            return
+        if len(self._found) < SPEC_PROBLEMS:
+            self._found[path] = message
+        else:
+            self._unlisted += 1
+
+    def clean(self, *keys: str) -> bool:
+        """Say whether nothing was found under these top-level keys."""
+        return not any(path[:1] == (key,) for path in self._found for key in keys)
+
+    def raise_if_any(self, place: Place) -> None:
+        """Raise InvalidSpec with every problem, in the order of the text."""
+        if not self._found:
+            return
+        listed = [
+            Problem(format_path(path), *place(path), message)
+            for path, message in self._found.items()
+        ]
+        listed.sort(key=lambda problem: (problem.line, problem.column))
+        if self._unlisted:
+            listed.append(Problem("$", 0, 0, f"and {self._unlisted} more problems"))
+        raise InvalidSpec(listed, remedy="`docs/reference/job-spec.md` lists every key.")
+
+
+def format_path(path: Path) -> str:
+    """Return a path as text: `$.retry.max_attempts`, `$.args[0]`, `$["a b"]`."""
+    parts = ["$"]
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        elif _PLAIN_KEY.fullmatch(step):
+            parts.append(f".{_cut(step)}")
+        else:
+            parts.append(f"[{shown(step)}]")
+    return "".join(parts)
+
+
+def shown(value: Any) -> str:
+    """Return a value as it may be shown in a message: JSON, cut, without control characters."""
+    if isinstance(value, str):
+        return json.dumps(_cut(value))
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None or isinstance(value, bool | float):
+        return json.dumps(value)
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return str(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` when one of the known words is close, else nothing."""
+    import difflib  # only a spec that is wrong needs it
+
+    words = {other.lower(): other for other in known}
+    # The comparison is quadratic, and a long word is no slip of the finger.
+    close = difflib.get_close_matches(word[:_SHOWN_CHARACTERS].lower(), words, 1, _CLOSE)
+    return f"; did you mean {words[close[0]]}?" if close else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
