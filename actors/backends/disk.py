@@ -39,11 +39,15 @@ class DiskFile:
 
     def read(self) -> bytes:
         """Return the whole file."""
-        size, at, parts = os.fstat(self._fd).st_size, 0, []
+        size, at, parts = self.size(), 0, []
         while at < size and (part := os.pread(self._fd, size - at, at)):
             parts.append(part)
             at += len(part)
         return b"".join(parts)
+
+    def size(self) -> int:
+        """Return the file's size in bytes."""
+        return os.fstat(self._fd).st_size
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes."""
@@ -54,6 +58,10 @@ class DiskFile:
         at = os.pwrite(self._fd, data, offset)
         while at < len(data):  # a short write is followed by the error that caused it
             at += os.pwrite(self._fd, memoryview(data)[at:], offset + at)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file off at a size."""
+        os.ftruncate(self._fd, size)
 
     def sync(self) -> None:
         """Make what was written durable (fdatasync). After an error nothing is known of it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 
-__all__ = ["Event", "EventDraft", "event_id", "parse_event_id"]
+__all__ = ["Event", "EventDraft", "event_id", "matches", "parse_event_id"]
 
 
 class EventDraft(msgspec.Struct, frozen=True, array_like=True):
@@ -44,3 +45,10 @@ def parse_event_id(text: str) -> tuple[int, int]:
     """Return (revision, k). Raises ValueError."""
     revision, _, k = text.partition("-")
     return int(revision), int(k or 0)
+
+
+def matches(event: Event, types: tuple[str, ...], subject: str | None) -> bool:
+    """Say whether an event has one of these types (globs; none: any) and this subject."""
+    if subject is not None and event.subject != subject:
+        return False
+    return not types or any(fnmatchcase(event.type, pattern) for pattern in types)
