@@ -21,10 +21,12 @@ from actors.runtime.effects import (
     Watch,
 )
 from actors.runtime.engine import Engine
+from actors.runtime.faults import Faults
 from actors.runtime.future import LoopFuture
 from actors.runtime.host import LoopHost
 from actors.runtime.ref import ActorRef
 from actors.runtime.signals import Answered, Failed, Inspect, Ping, Terminated
+from actors.runtime.sim_host import SimHost
 from actors.runtime.thread_actor import ThreadActor
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Engine",
     "Fail",
     "Failed",
+    "Faults",
     "Inspect",
     "LoopActor",
     "LoopFuture",
@@ -49,6 +52,7 @@ __all__ = [
     "Ping",
     "Reply",
     "ReplyTo",
+    "SimHost",
     "Stop",
     "Tell",
     "Terminated",

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, cast
 
 from actors import limits
-from actors.errors import ActorDied, AskTimeout, DeadLetter, MailboxFull
+from actors.errors import ActorUnavailable, AskTimeout, DeadLetter, MailboxFull
 from actors.runtime.actor import Clock, UnknownMessage
 from actors.runtime.asks import ActorAsk
 from actors.runtime.cell import ActorRow, AnyActor, Cell, Restart, TimerHandle
@@ -295,7 +295,8 @@ class Engine(ABC):
     ) -> None:
         """Go on with what a thread or a coroutine has decided."""
         if cell.actor is not actor:
-            letter.fail(ActorDied(f"{cell.address} ended before it answered"))
+            ended = f"{cell.address} ended before it answered"
+            letter.fail(ActorUnavailable(ended, maybe_executed=True))
             return
         cell.busy = False
         if isinstance(error, UnknownMessage):

@@ -46,6 +46,11 @@ class Entities:
             raise ValueError(f"{prefix} is taken, or doesn't end with a slash")
         self._kinds[prefix] = _Kind(factory, idle_s, {})
 
+    def unregister(self, prefix: str) -> None:
+        """Forget the kinds whose prefix begins so; their active entities stay."""
+        for known in [each for each in self._kinds if each.startswith(prefix)]:
+            del self._kinds[known]
+
     def activate(self, address: str) -> Cell | None:
         """Return a new cell for an address, not yet started, or None when it is of no kind."""
         prefix = address[: address.rfind("/") + 1]
@@ -62,8 +67,9 @@ class Entities:
 
     def forget(self, cell: Cell) -> None:
         """Note that an entity has ended."""
-        if cell.entity is not None:
-            self._kinds[cell.entity].seen.pop(cell.address, None)
+        kind = self._kinds.get(cell.entity) if cell.entity is not None else None
+        if kind is not None:
+            kind.seen.pop(cell.address, None)
 
     def _sweep_later(self, prefix: str) -> None:
         pause_s = self._kinds[prefix].idle_s / _SWEEPS_PER_IDLE_TIME
@@ -71,7 +77,9 @@ class Entities:
 
     def _sweep(self, prefix: str, left: list[str] | None) -> None:
         """Look at some entities of a kind, then let others run."""
-        kind = self._kinds[prefix]
+        kind = self._kinds.get(prefix)
+        if kind is None:
+            return
         addresses = list(kind.seen) if left is None else left
         for address in addresses[:_SWEPT_PER_TURN]:
             self._look_at(kind, address)

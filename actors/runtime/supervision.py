@@ -162,10 +162,10 @@ class Supervision:
 
         self._halt(gone, forget)
 
-    def kill(self, cell: Cell) -> None:
+    def kill(self, cell: Cell, error: BaseException) -> None:
         """Have a cell gone at once, as by kill -9 of its process: no on_stop, no restart."""
         self._discard(cell)
-        self._forget(cell, "killed")
+        self._forget(cell, "killed", error)
 
     def _escalate(self, supervisor: Cell, reason: str, error: BaseException | None) -> None:
         failure = error or ActorDied(f"its children ended too often, the last by {reason}")
@@ -255,7 +255,7 @@ class Supervision:
                 watched.watchers.pop(cell.address, None)
         cell.watching = None
 
-    def _forget(self, cell: Cell, reason: str) -> None:
+    def _forget(self, cell: Cell, reason: str, error: BaseException | None = None) -> None:
         """Take a stopped cell out of the directory; fail or keep what still waits in it."""
         engine = self._engine
         if engine.cells.get(cell.address) is not cell:
@@ -275,7 +275,8 @@ class Supervision:
             if reason == PASSIVATED:
                 engine.deliver(cell.address, letter)
             else:
-                engine.refuse(cell.address, letter, ActorDied(f"{cell.address} ended: {reason}"))
+                died = error or ActorDied(f"{cell.address} ended: {reason}")
+                engine.refuse(cell.address, letter, died)
 
 
 def _is_restarted(restart: Restart, error: BaseException | None) -> bool:
