@@ -17,7 +17,9 @@ __all__ = [
     "last",
     "node",
     "output",
+    "outputs_of",
     "permit",
+    "permits_of",
     "session",
     "spec",
     "task",
@@ -61,6 +63,11 @@ def output(job_id: str, index: int) -> str:
     return f"output/{job_id}/{index:05d}"
 
 
+def outputs_of(job_id: str) -> str:
+    """The prefix of a job's outputs."""
+    return f"output/{job_id}/"
+
+
 def attempt(job_id: str, task_index: int, n: int) -> str:
     """One try; its revision is the fence. A job without fan-out has the task index 0."""
     return f"attempt/{job_id}/{task_index:05d}/{n:04d}"
@@ -80,6 +87,11 @@ def attempt_parts(key: str) -> tuple[str, int, int]:
 def permit(key_hash: str, i: int) -> str:
     """One unit of a concurrency key."""
     return f"permit/{key_hash}/{i:05d}"
+
+
+def permits_of(key_hash: str) -> str:
+    """The prefix of a concurrency key's held permits."""
+    return f"permit/{key_hash}/"
 
 
 def session(node_id: str) -> str:
