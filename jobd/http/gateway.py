@@ -152,7 +152,10 @@ class Gateway(Protocol):
     async def read_events(
         self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
     ) -> EventsPage:
-        """Return events above `after`; `types` are globs, any of which may match (none: all)."""
+        """Return events above `after`; `types` are globs, any of which may match (none: all).
+
+        The events of every revision that the view shows are there.
+        """
 
     async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
         """Emit a custom event; it is the first of the returned revision."""

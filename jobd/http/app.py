@@ -1,0 +1,151 @@
+"""The facade put together: the table of routes behind the guard, on a port."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from actors import limits
+from actors.errors import ConfigError
+from jobd import __version__
+from jobd.http import events, health, job_logs, job_results, jobs, kv, tokens
+from jobd.http.gateway import Gateway
+from jobd.http.guard import (
+    LOOPBACK,
+    Guard,
+    add_security_headers,
+    host_guard,
+    principal_of,
+    problems,
+    split_host,
+)
+from jobd.http.openapi import openapi
+from jobd.http.query import ReadQuery
+from jobd.http.route import Call, Clock, Reply, Route, dispatcher
+from jobd.http.sse import SSE, end_streams
+
+__all__ = ["PREFIX", "build_app", "build_metrics_app", "route_table", "serve"]
+
+PREFIX: Final = "/api/v1"
+SHUTDOWN_S: Final = 1.0
+KEEPALIVE_S: Final = 75.0
+_SCOPES: Final = ("public", "read", "run", "write", "admin")
+
+
+async def get_openapi(call: Call[ReadQuery, None]) -> Reply:
+    """Return this API's OpenAPI document."""
+    return Reply(openapi(route_table(), __version__))
+
+
+_API_ROUTES: Final = (
+    *jobs.ROUTES,
+    *job_results.ROUTES,
+    *job_logs.ROUTES,
+    *events.ROUTES,
+    *kv.ROUTES,
+    *tokens.ROUTES,
+    *health.ROUTES,
+    Route(
+        "GET",
+        "/openapi.json",
+        "read",
+        get_openapi,
+        "Get the OpenAPI document",
+        query=ReadQuery,
+        returns=dict[str, Any],
+    ),
+)
+
+
+def route_table() -> list[tuple[str, Route]]:
+    """Return every route with its full path."""
+    root = [(route.path, route) for route in health.HEALTH_ROUTES]
+    return root + [(PREFIX + route.path, route) for route in _API_ROUTES]
+
+
+def build_app(
+    gateway: Gateway,
+    *,
+    clock: Clock,
+    auth_enabled: bool = True,
+    allowed_hosts: tuple[str, ...] = (),
+) -> web.Application:
+    """Return the facade over a node; `allowed_hosts` are further names that it answers to."""
+    matched: dict[web.AbstractRoute, Route] = {}
+    guard = Guard(gateway, clock, matched, auth_enabled=auth_enabled)
+    app = web.Application(
+        client_max_size=limits.BODY_BYTES,
+        middlewares=[problems, _host_guard(allowed_hosts), guard.middleware],
+    )
+    for path, route in route_table():
+        handler = dispatcher(route, gateway, clock, principal_of)
+        resource = app.router.add_resource(path)
+        matched[resource.add_route(route.method, handler)] = route
+        if route.method == "GET" and route.produces != SSE:
+            matched[resource.add_route("HEAD", handler)] = route
+    app.on_response_prepare.append(add_security_headers)
+    app.on_startup.append(_only_declared_routes(matched))
+    end_streams(app)
+    return app
+
+
+def build_metrics_app(
+    registry: CollectorRegistry, *, allowed_hosts: tuple[str, ...] = ()
+) -> web.Application:
+    """Return the app of the metrics port: GET /metrics, no credential, the same Host guard."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app = web.Application(middlewares=[problems, _host_guard(allowed_hosts)])
+    app.router.add_get("/metrics", metrics)
+    app.on_response_prepare.append(add_security_headers)
+    return app
+
+
+async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
+    """Serve an app and return (runner, actual port); port 0 picks one.
+
+    `await runner.cleanup()` ends it within about SHUTDOWN_S. Raises ConfigError when the port is
+    taken or the address is not this machine's.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=SHUTDOWN_S,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as e:
+        await runner.cleanup()
+        taken = e.errno == errno.EADDRINUSE
+        raise ConfigError(
+            f"{host}:{port} is taken by another process" if taken else f"{host}:{port}: {e}",
+            remedy="Choose another port with --http or --metrics; port 0 picks a free one.",
+        ) from None
+    actual: int = runner.addresses[0][1]
+    return runner, actual
+
+
+def _host_guard(allowed_hosts: tuple[str, ...]) -> Middleware:
+    return host_guard(LOOPBACK | {split_host(name) for name in allowed_hosts})
+
+
+def _only_declared_routes(matched: dict[web.AbstractRoute, Route]) -> Any:
+    """An app with a route that the table lacks, or without a scope, does not start."""
+
+    async def check(app: web.Application) -> None:
+        for served in app.router.routes():
+            route = matched.get(served)
+            if route is None or route.scope not in _SCOPES:
+                raise RuntimeError(f"the route {served} has no declared scope")
+
+    return check

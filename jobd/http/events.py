@@ -1,0 +1,204 @@
+"""Handlers of events: read, follow, emit one's own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from actors.errors import InvalidInput
+from actors.model import keys
+from actors.model.event import Event, event_id, parse_event_id
+from jobd.http.gateway import EventsPage
+from jobd.http.job_views import find_job
+from jobd.http.query import ReadQuery, check_limit
+from jobd.http.route import Call, Reply, Route
+from jobd.http.sse import HEARTBEAT_S, SSE, EventStream
+from jobd.http.stamp import stamp
+
+__all__ = ["ROUTES"]
+
+PAGE_EVENTS: Final = 200
+RESERVED: Final = "jobd:"
+_LAST: Final = 2**31  # above every k of a revision
+
+
+class EventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`types` are globs, any of which may match; `after` is an event's id."""
+
+    types: list[str] = []
+    subject: str | None = None
+    after: str | None = None
+    limit: int = 100
+
+
+class JobEventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As of all events, of one job."""
+
+    after: str | None = None
+    limit: int = 100
+
+
+class FollowQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Without `after` and Last-Event-ID the stream begins with what happens now."""
+
+    types: list[str] = []
+    subject: str | None = None
+    after: str | None = None
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """A fact; `id` is its place in the total order, `<revision>-<k>`."""
+
+    id: str
+    type: str
+    time: str
+    subject: str
+    data: dict[str, Any]
+    trace: str
+
+
+class EventPageView(msgspec.Struct, frozen=True):
+    """Events in order. `gap`: some behind `after` are no longer kept."""
+
+    items: list[EventView]
+    next_cursor: str | None
+    gap: bool
+
+
+class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A custom event; names with the prefix `jobd:` are the system's own."""
+
+    type: str
+    subject: str = ""
+    data: dict[str, Any] = {}
+
+
+class Emitted(msgspec.Struct, frozen=True):
+    """The id of an emitted event."""
+
+    id: str
+
+
+async def list_events(call: Call[EventQuery, None]) -> Reply:
+    """List events in order."""
+    query = call.query
+    types = _split(query.types)
+    page = await call.gateway.read_events(
+        _after(query.after), check_limit(query.limit), types, query.subject
+    )
+    return Reply(_page(page, query.limit))
+
+
+async def list_job_events(call: Call[JobEventQuery, None]) -> Reply:
+    """List the events of a job."""
+    find_job(call.gateway.view, call.path("id"))
+    page = await call.gateway.read_events(
+        _after(call.query.after), check_limit(call.query.limit), (), keys.job(call.path("id"))
+    )
+    return Reply(_page(page, call.query.limit))
+
+
+async def stream_events(call: Call[FollowQuery, None]) -> web.StreamResponse:
+    """Follow events; a `gap` event says that some are no longer kept."""
+    types, gateway = _split(call.query.types), call.gateway
+    resumed = call.request.headers.get("Last-Event-ID") or call.query.after
+    after = _after(resumed) if resumed else (gateway.view.revision, _LAST)
+    stream = await EventStream.open(call.request)
+    while True:
+        seen = gateway.view.revision
+        page = await gateway.read_events(after, PAGE_EVENTS, types, call.query.subject)
+        frames = [EventStream.frame("gap", {"after": event_id(*after)})] if page.gap else []
+        for event in page.events:
+            frames.append(EventStream.frame("event", _view(event), event.id))
+            after = (event.revision, event.k)
+        await stream.send(frames)
+        if page.events:
+            continue
+        if page.gap or after[0] < seen:
+            after = max(after, (seen, _LAST))  # nothing of these types up to here
+        if await gateway.wait_revision(seen, HEARTBEAT_S) <= seen:
+            await stream.heartbeat()
+
+
+async def emit_event(call: Call[Any, EventBody]) -> Reply:
+    """Emit a custom event."""
+    body = call.body
+    if body.type.startswith(RESERVED):
+        raise InvalidInput(f"types that begin with {RESERVED} are the system's own")
+    if not 0 < len(body.type) <= 128 or not body.type.isprintable():
+        raise InvalidInput("an event's type has 1 to 128 printable characters")
+    revision = await call.gateway.emit_event(body.type, body.subject, body.data)
+    return Reply(Emitted(event_id(revision, 0)), revision=revision)
+
+
+def _after(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return (0, 0)
+    try:
+        return parse_event_id(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no event's id; they look like 42-0") from None
+
+
+def _split(types: list[str]) -> tuple[str, ...]:
+    """Types may be repeated or stand in one parameter, divided by commas."""
+    return tuple(glob for text in types for glob in text.split(",") if glob)
+
+
+def _page(page: EventsPage, limit: int) -> EventPageView:
+    full = len(page.events) >= limit
+    return EventPageView(
+        [_view(event) for event in page.events],
+        page.events[-1].id if full else None,
+        page.gap,
+    )
+
+
+def _view(event: Event) -> EventView:
+    return EventView(
+        event.id, event.type, stamp(event.time_ms), event.subject, event.data, event.trace
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/events",
+        "read",
+        list_events,
+        "List events",
+        query=EventQuery,
+        returns=EventPageView,
+    ),
+    Route(
+        "POST",
+        "/events",
+        "write",
+        emit_event,
+        "Emit a custom event",
+        body=EventBody,
+        returns=Emitted,
+        status=201,
+    ),
+    Route(
+        "GET",
+        "/events/stream",
+        "read",
+        stream_events,
+        "Follow events",
+        query=FollowQuery,
+        returns=EventView,
+        produces=SSE,
+    ),
+    Route(
+        "GET",
+        "/jobs/{id}/events",
+        "read",
+        list_job_events,
+        "List a job's events",
+        query=JobEventQuery,
+        returns=EventPageView,
+    ),
+)

@@ -1,0 +1,216 @@
+"""What stands before every handler, in this order:
+
+G1  Every request gets an id and every refusal is a problem document; nothing leaks a traceback.
+G2  Host must be on the allow-list, on every method (DNS rebinding: CVE-2026-27482, CVE-2025-62593).
+G3  A foreign Origin or a cross-site fetch is refused, on every method.
+G4  Who may is decided from the matched route object, never from the path's text
+    (CVE-2026-53576); what matched no route is denied like any other route.
+G5  A body must come in a type that the route names, so that no form of a foreign page gets in.
+G6  No credential: 401. A credential without the scope: 403.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from actors.errors import Conflict, Forbidden, InvalidInput, JobdError, NotFound, Unauthenticated
+from jobd.http.gateway import Gateway
+from jobd.http.principal import LOCAL, Principal, authenticate
+from jobd.http.problem import ProblemDetails, problem_of, respond_problem
+from jobd.http.route import JSON, Clock, Route
+
+__all__ = ["Guard", "add_security_headers", "host_guard", "principal_of", "problems", "split_host"]
+
+_log = logging.getLogger("jobd.http")
+
+LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
+SAFE: Final = frozenset(("GET", "HEAD"))
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PORT: Final = re.compile(r":[0-9]{1,5}\Z")
+_SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "jobd",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def split_host(text: str) -> str:
+    """Return the host of a Host header, in lower case and without its port."""
+    return _PORT.sub("", text.strip().lower())
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Return who sent a request that passed the guard."""
+    principal: Principal = request["principal"]
+    return principal
+
+
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal `on_response_prepare`: every response, streams too, says the same."""
+    for name, value in _SECURITY_HEADERS.items():
+        if name not in response.headers or name == "Server":
+            response.headers[name] = value
+    response.headers["X-Request-ID"] = request.get("request_id", "")
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id, and turn every error into a problem (G1)."""
+    asked = request.headers.get("X-Request-ID", "")
+    request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+    request["request_id"] = request_id
+    try:
+        return await handler(request)
+    except JobdError as e:
+        return respond_problem(problem_of(e, code=_code_of(e, request), instance=request_id))
+    except web.HTTPException as e:
+        if e.status < 400:
+            raise
+        return _from_http(e, request_id)
+    except (ConnectionResetError, TimeoutError):
+        raise
+    except Exception:
+        _log.exception("request %s: %s %s", request_id, request.method, request.path)
+        broken = JobdError(f"the node failed; its log has request {request_id}")
+        return respond_problem(problem_of(broken, instance=request_id))
+
+
+def _code_of(error: JobdError, request: web.Request) -> str | None:
+    """A conflict is a failed precondition when the request named one."""
+    conditional = "If-Match" in request.headers or "If-None-Match" in request.headers
+    plain = isinstance(error, Conflict) and error.code == "conflict"
+    return "precondition_failed" if plain and conditional else None
+
+
+def _from_http(error: web.HTTPException, request_id: str) -> web.Response:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        wrong: JobdError = InvalidInput(f"this path does not take {error.method}")
+        response = respond_problem(
+            problem_of(wrong, code="method_not_allowed", instance=request_id)
+        )
+        response.headers["Allow"] = error.headers["Allow"]
+        return response
+    if error.status == 404:
+        return respond_problem(problem_of(NotFound("no such route"), instance=request_id))
+    return respond_problem(
+        ProblemDetails(
+            type="about:blank",
+            title=error.reason,
+            status=error.status,
+            instance=request_id,
+        )
+    )
+
+
+def host_guard(allowed_hosts: frozenset[str]) -> Middleware:
+    """Return the middleware of G2 and G3."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) != 1 or split_host(hosts[0]) not in allowed_hosts:
+            _refused(request, "host")
+            raise Forbidden(
+                f"the host {', '.join(hosts) or '(none)'} is not one of this node's names",
+                remedy="Use 127.0.0.1 or localhost, or name the host in http.allowed_hosts.",
+            )
+        if _is_foreign(request, hosts[0]):
+            _refused(request, "origin")
+            raise Forbidden("requests of other sites are refused")
+        return await handler(request)
+
+    return check
+
+
+def _is_foreign(request: web.Request, host: str) -> bool:
+    origins = request.headers.getall("Origin", [])
+    if any(urlsplit(origin).netloc.lower() != host.strip().lower() for origin in origins):
+        return True
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    followed_link = request.method in SAFE and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return site not in ("same-origin", "none") and not followed_link
+
+
+class Guard:
+    """G4, G5 and G6: decides from the route object that the router matched."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        clock: Clock,
+        routes: Mapping[web.AbstractRoute, Route],
+        *,
+        auth_enabled: bool,
+    ) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._routes = routes
+        self._auth_enabled = auth_enabled
+
+    @property
+    def middleware(self) -> Middleware:
+        """The guard as aiohttp takes it."""
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            route = self._routes.get(request.match_info.route)
+            request["principal"] = self._admit(request, route)
+            if route is not None:
+                self._check_body_type(request, route)
+            return await handler(request)
+
+        return check
+
+    def _admit(self, request: web.Request, route: Route | None) -> Principal:
+        if not self._auth_enabled or (route is not None and route.scope == "public"):
+            return LOCAL
+        principal = authenticate(
+            self._gateway.view, request.headers.get("Authorization"), self._clock()
+        )
+        if principal is None:
+            _refused(request, "credential")
+            raise Unauthenticated(
+                "no valid token came with the request",
+                remedy="Send `Authorization: Bearer jobd_…`; the node's own is in admin.token.",
+            )
+        if route is not None and not principal.may(route.scope):
+            _refused(request, f"scope {route.scope}", principal.token_id)
+            raise Forbidden(f"the token {principal.token_id} lacks the scope {route.scope}")
+        return principal
+
+    def _check_body_type(self, request: web.Request, route: Route) -> None:
+        if not request.can_read_body or route.body is None:
+            return
+        if "Content-Type" not in request.headers or request.content_type not in route.accepts:
+            raise _UnsupportedMediaType(
+                f"this route takes {' or '.join(route.accepts or (JSON,))},"
+                f" not {request.headers.get('Content-Type', 'a body without a type')}"
+            )
+
+
+class _UnsupportedMediaType(InvalidInput):
+    """HTTP's own: no other door has media types."""
+
+    code = "unsupported_media_type"
+
+
+def _refused(request: web.Request, what: str, who: str = "-") -> None:
+    """The audit's line of a refusal; never the credential itself."""
+    details: dict[str, Any] = {
+        "remote": request.remote,
+        "method": request.method,
+        "path": request.path,
+        "principal": who,
+    }
+    _log.warning("refused for its %s: %s", what, details)

@@ -1,0 +1,268 @@
+"""Handlers of a job's log: pages of one attempt, and the live stream of a whole job.
+
+The stream is one sequence with one cursor, `<task>.<attempt>.<seq>`: the attempts of a task in
+their order, the tasks of a fan-out in theirs, each followed live until it is over. So it resumes
+at any node after any id, and no line of one task ever stands between two of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from actors.core.log_record import (
+    PARTIAL,
+    STDERR,
+    STDOUT,
+    SUPERVISOR,
+    TRUNCATED,
+    LogRecord,
+    line_count,
+)
+from actors.errors import InvalidInput, NotFound
+from actors.model import keys
+from actors.model.job import TERMINAL
+from jobd.http.gateway import Gateway, LogPage
+from jobd.http.job_views import find_job, job_view, progress_of
+from jobd.http.query import ReadQuery, check_limit
+from jobd.http.route import Call, Reply, Route
+from jobd.http.sse import HEARTBEAT_S, SSE, EventStream
+from jobd.http.stamp import stamp
+
+__all__ = ["ROUTES"]
+
+PAGE_RECORDS: Final = 500
+_NAMES: Final = {SUPERVISOR: "jobd", STDOUT: "stdout", STDERR: "stderr"}
+_STREAMS: Final = {name: stream for stream, name in _NAMES.items()}
+
+
+class LogQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Records of one attempt (the last one, without `attempt`) from the seq `from` on."""
+
+    task: int = 0
+    attempt: int | None = None
+    from_: int = msgspec.field(default=0, name="from")
+    limit: int = 100
+    stream: Literal["stdout", "stderr", "jobd"] | None = None
+
+
+class StreamQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`task`: of a fan-out, only this one. `attempt`: from this one on; 0 is the last there is."""
+
+    task: int | None = None
+    attempt: int = 0
+    stream: Literal["stdout", "stderr", "jobd"] | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Whole lines with their newlines, or a piece of one line (`partial`).
+
+    Just one of `text` (UTF-8) and `base64` (any other bytes) is there. `seq` is the first line's;
+    each line takes one. `truncated`: the job wrote more than is kept.
+    """
+
+    seq: int
+    time: str
+    stream: str
+    task: int
+    attempt: int
+    text: str | None = None
+    base64: bytes | None = None
+    partial: bool = False
+    truncated: bool = False
+
+
+class LogPageView(msgspec.Struct, frozen=True):
+    """`end`: the attempt writes nothing from `next_from` on; `gaps`: lost seqs, as [from, to)."""
+
+    items: list[LogLine]
+    next_from: int
+    end: bool
+    gaps: list[tuple[int, int]]
+
+
+class Place(NamedTuple):
+    """Where a stream stands: the next record to send."""
+
+    task: int
+    attempt: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Return the place behind an SSE id. Raises InvalidInput."""
+        try:
+            task, attempt, seq = map(int, text.split("."))
+        except ValueError:
+            raise InvalidInput(f"{text!r} is no id of a job log") from None
+        return cls(task, attempt, seq)
+
+    def __str__(self) -> str:
+        return f"{self.task}.{self.attempt}.{self.seq}"
+
+
+async def read_logs(call: Call[LogQuery, None]) -> Reply:
+    """Return a page of an attempt's log."""
+    job_id, query = call.path("id"), call.query
+    find_job(call.gateway.view, job_id)
+    progress = progress_of(call.gateway.view, job_id, query.task)
+    attempt = query.attempt if query.attempt is not None else progress.n if progress else 0
+    if progress is None or not 0 <= attempt <= progress.n:
+        raise NotFound(f"task {query.task} of job {job_id} has no attempt {query.attempt}")
+    page = LogPage([], 0, progress.state in TERMINAL, [])
+    if attempt:
+        page = await call.gateway.read_log(
+            job_id,
+            query.task,
+            attempt,
+            query.from_,
+            check_limit(query.limit),
+            _number(query.stream),
+        )
+    lines = [_line(query.task, attempt, record) for record in page.records]
+    return Reply(LogPageView(lines, page.next_seq, page.end, page.gaps))
+
+
+async def stream_logs(call: Call[StreamQuery, None]) -> web.StreamResponse:
+    """Follow a job's log until the job is over; then `end` with the job as it ended."""
+    job_id, query = call.path("id"), call.query
+    job = find_job(call.gateway.view, job_id).noun
+    resumed = call.request.headers.get("Last-Event-ID")
+    tail = LogTail(call.gateway, job_id, _number(query.stream))
+    if resumed is not None:
+        tail.place = Place.parse(resumed)
+    else:
+        tail.place = Place(query.task or 0, query.attempt, 0)
+    tail.last_task = query.task if query.task is not None else job.tasks - 1
+    async with call.gateway.log_wakeups(job_id) as wakeup:
+        stream = await EventStream.open(call.request)
+        while True:
+            wakeup.clear()
+            async for frames in tail.advance():
+                await stream.send(frames)
+            if tail.over:
+                await stream.send([_end(call.gateway, job_id)])
+                return stream.response
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await wakeup.wait()
+            except TimeoutError:
+                await stream.heartbeat()
+
+
+class LogTail:
+    """Walks a job's log from a place to its end, as far as it is written."""
+
+    def __init__(self, gateway: Gateway, job_id: str, stream: int | None) -> None:
+        self._gateway = gateway
+        self._job_id = job_id
+        self._stream = stream
+        self.place = Place(0, 0, 0)
+        self.last_task = 0
+        self.over = False
+
+    async def advance(self) -> AsyncIterator[list[bytes]]:
+        """Yield frames until all that is written has been told; sets `over` at the end.
+
+        Whether an attempt is over is read before its page: what it wrote before it ended is in
+        that page or in one after it.
+        """
+        while not self.over:
+            progress = progress_of(self._gateway.view, self._job_id, self.place.task)
+            if progress is None:
+                self.over = self._is_final()
+                return
+            if self.place.attempt == 0:
+                self.place = self.place._replace(attempt=progress.n)
+            newest = self.place.attempt >= progress.n
+            ended = not newest or progress.state != "running"
+            frames = await self._page() if self.place.attempt else []
+            if frames:
+                yield frames
+            elif not ended:
+                return
+            elif not newest:
+                self.place = Place(self.place.task, self.place.attempt + 1, 0)
+            elif progress.state not in TERMINAL:
+                return
+            elif self.place.task < self.last_task:
+                self.place = Place(self.place.task + 1, min(self.place.attempt, 1), 0)
+            else:
+                self.over = True
+
+    async def _page(self) -> list[bytes]:
+        task, attempt, seq = self.place
+        page = await self._gateway.read_log(
+            self._job_id, task, attempt, seq, PAGE_RECORDS, self._stream
+        )
+        frames = [
+            EventStream.frame("gap", {"task": task, "attempt": attempt, "from": low, "to": high})
+            for low, high in page.gaps
+        ]
+        for record in page.records:
+            self.place = Place(task, attempt, record.seq + line_count(record.data))
+            line = _line(task, attempt, record)
+            frames.append(EventStream.frame("log", line, str(self.place)))
+        self.place = Place(task, attempt, max(self.place.seq, page.next_seq))
+        return frames
+
+    def _is_final(self) -> bool:
+        """A task that was never made is over when its job is, or when the job is gone."""
+        entry = self._gateway.view.get(keys.job(self._job_id))
+        return entry is None or entry.noun.state in TERMINAL
+
+
+def _end(gateway: Gateway, job_id: str) -> bytes:
+    entry = gateway.view.get(keys.job(job_id))
+    if entry is None:
+        return EventStream.frame("end", {"id": job_id, "state": "deleted"})
+    return EventStream.frame("end", job_view(gateway.view, job_id, entry))
+
+
+def _number(stream: str | None) -> int | None:
+    return None if stream is None else _STREAMS[stream]
+
+
+def _line(task: int, attempt: int, record: LogRecord) -> LogLine:
+    text = None
+    with suppress(UnicodeDecodeError):
+        text = record.data.decode()
+    return LogLine(
+        seq=record.seq,
+        time=stamp(record.time_ms),
+        stream=_NAMES[record.stream],
+        task=task,
+        attempt=attempt,
+        text=text,
+        base64=record.data if text is None else None,
+        partial=bool(record.flags & PARTIAL),
+        truncated=bool(record.flags & TRUNCATED),
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/jobs/{id}/logs",
+        "read",
+        read_logs,
+        "Read a job's log",
+        query=LogQuery,
+        returns=LogPageView,
+    ),
+    Route(
+        "GET",
+        "/jobs/{id}/logs/stream",
+        "read",
+        stream_logs,
+        "Follow a job's log",
+        query=StreamQuery,
+        returns=LogLine,
+        produces=SSE,
+    ),
+)

@@ -1,0 +1,141 @@
+"""Handlers of what a job leaves behind or says of itself: attempts, output, artifacts, explain."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from actors.errors import NotFound
+from actors.model import keys
+from actors.model.job import Output
+from jobd.http.cursor import make_cursor, read_cursor
+from jobd.http.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
+from jobd.http.query import ListQuery, ReadQuery, check_limit
+from jobd.http.route import JSON, Call, Reply, Route
+
+__all__ = ["ROUTES"]
+
+
+class TaskQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which task of a fan-out."""
+
+    task: int = 0
+
+
+class AttemptPage(msgspec.Struct, frozen=True):
+    """Attempts by task and number."""
+
+    items: list[AttemptView]
+    next_cursor: str | None
+
+
+class ArtifactPage(msgspec.Struct, frozen=True):
+    """Artifacts by task."""
+
+    items: list[ArtifactView]
+    next_cursor: str | None
+
+
+async def list_attempts(call: Call[ListQuery, None]) -> Reply:
+    """List the attempts of a job's tasks."""
+    job_id = call.path("id")
+    entry = find_job(call.gateway.view, job_id)
+    limit, after = check_limit(call.query.limit), int(read_cursor(call.query) or 0)
+    items: list[AttemptView] = []
+    for attempt in attempts_of(call.gateway.view, job_id, entry.noun, after):
+        if len(items) >= limit and attempt.task != items[-1].task:
+            return Reply(AttemptPage(items, make_cursor(str(attempt.task), call.query)))
+        items.append(attempt)
+    return Reply(AttemptPage(items, None))
+
+
+async def explain_job(call: Call[ReadQuery, None]) -> Reply:
+    """Say why a job is where it is, and what it waits for."""
+    find_job(call.gateway.view, call.path("id"))
+    return Reply(call.gateway.explain(call.path("id")))
+
+
+async def get_output(call: Call[TaskQuery, None]) -> Reply | web.StreamResponse:
+    """Return the JSON that a job (or one of its tasks) gave as its output."""
+    job_id, task = call.path("id"), call.query.task
+    find_job(call.gateway.view, job_id)
+    entry = call.gateway.view.get(keys.output(job_id, task))
+    if entry is None:
+        raise NotFound(f"task {task} of job {job_id} has no output")
+    output: Output = entry.noun
+    if output.json is None:
+        path = await call.gateway.artifact_path(job_id, task, "output")
+        return web.FileResponse(path, headers={"Content-Type": JSON})
+    return Reply(output.json, etag=entry.revision)
+
+
+async def list_artifacts(call: Call[ReadQuery, None]) -> Reply:
+    """List the outputs of a job that were too large to be kept inline."""
+    find_job(call.gateway.view, call.path("id"))
+    return Reply(ArtifactPage(artifacts_of(call.gateway.view, call.path("id")), None))
+
+
+async def get_artifact(call: Call[TaskQuery, None]) -> web.StreamResponse:
+    """Return an artifact's bytes."""
+    job_id, name = call.path("id"), call.path("name")
+    find_job(call.gateway.view, job_id)
+    path = await call.gateway.artifact_path(job_id, call.query.task, name)
+    return web.FileResponse(
+        path,
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f'attachment; filename="{name}"',
+        },
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/jobs/{id}/attempts",
+        "read",
+        list_attempts,
+        "List a job's attempts",
+        query=ListQuery,
+        returns=AttemptPage,
+    ),
+    Route(
+        "GET",
+        "/jobs/{id}/explain",
+        "read",
+        explain_job,
+        "Say why a job is where it is",
+        query=ReadQuery,
+        returns=dict[str, Any],
+    ),
+    Route(
+        "GET",
+        "/jobs/{id}/output",
+        "read",
+        get_output,
+        "Get a job's output",
+        query=TaskQuery,
+        returns=Any,
+    ),
+    Route(
+        "GET",
+        "/jobs/{id}/artifacts",
+        "read",
+        list_artifacts,
+        "List a job's artifacts",
+        query=ReadQuery,
+        returns=ArtifactPage,
+    ),
+    Route(
+        "GET",
+        "/jobs/{id}/artifacts/{name}",
+        "read",
+        get_artifact,
+        "Get an artifact's bytes",
+        query=TaskQuery,
+        returns=bytes,
+        produces="application/octet-stream",
+    ),
+)

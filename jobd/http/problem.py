@@ -1,0 +1,108 @@
+"""Errors on the wire: RFC 9457 problem details, from the one error tree.
+
+`type` is `urn:jobd:problem:<code>`: the stable name that programs go by. One table says which
+status each code has.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from actors import errors
+
+__all__ = ["STATUS", "Place", "ProblemDetails", "problem_of", "respond_problem"]
+
+STATUS: Final[dict[str, tuple[int, str]]] = {
+    "actor_died": (503, "Actor died"),
+    "actor_unavailable": (503, "Unavailable"),
+    "busy": (429, "Busy"),
+    "config": (500, "Configuration error"),
+    "conflict": (409, "Conflict"),
+    "corrupt": (500, "Corrupt data"),
+    "data_directory": (500, "Data directory unusable"),
+    "dead_letter": (503, "No such actor"),
+    "forbidden": (403, "Forbidden"),
+    "idempotency_mismatch": (422, "Idempotency key reused"),
+    "internal": (500, "Internal error"),
+    "invalid_input": (400, "Invalid request"),
+    "invalid_spec": (422, "Invalid spec"),
+    "mailbox_full": (429, "Busy"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "not_found": (404, "Not found"),
+    "outcome_unknown": (503, "Outcome unknown"),
+    "precondition_failed": (412, "Precondition failed"),
+    "read_only": (503, "Read-only"),
+    "storage_failed": (503, "Storage failed"),
+    "timeout": (503, "No answer in time"),
+    "too_large": (413, "Too large"),
+    "unauthenticated": (401, "Not authenticated"),
+    "unavailable": (503, "Unavailable"),
+    "unsupported_media_type": (415, "Unsupported media type"),
+}
+RETRY_AFTER_S: Final = 1
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One thing wrong with a body; `line` and `column` count from 1, 0 is unknown."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """RFC 9457; `instance` is the request's id, `remedy` one sentence on what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    instance: str = ""
+    remedy: str = ""
+    errors: list[Place] = []
+    accepted: str = ""  # `unknown` when a submission may have been accepted
+    idempotency_key: str = ""
+    job_id: str = ""
+
+
+def problem_of(
+    error: errors.JobdError, *, code: str | None = None, instance: str = ""
+) -> ProblemDetails:
+    """Return the problem that an error is; `code` overrides what the error calls itself."""
+    code = code or error.code
+    status, title = STATUS[code]
+    unknown = isinstance(error, errors.OutcomeUnknown)
+    return ProblemDetails(
+        type=f"urn:jobd:problem:{code}",
+        title=title,
+        status=status,
+        detail=error.message,
+        instance=instance,
+        remedy=error.remedy,
+        errors=(
+            [Place(*problem) for problem in error.problems]
+            if isinstance(error, errors.InvalidSpec)
+            else []
+        ),
+        accepted="unknown" if unknown else "",
+        idempotency_key=error.idempotency_key if isinstance(error, errors.OutcomeUnknown) else "",
+        job_id=error.job_id if isinstance(error, errors.OutcomeUnknown) else "",
+    )
+
+
+def respond_problem(problem: ProblemDetails) -> web.Response:
+    """Return the response that carries a problem."""
+    response = web.Response(
+        body=msgspec.json.encode(problem),
+        status=problem.status,
+        content_type="application/problem+json",
+    )
+    if problem.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="jobd"'
+    if problem.status in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response

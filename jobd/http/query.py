@@ -1,0 +1,107 @@
+"""Query parameters to typed structs, with a coercion of our own.
+
+`msgspec.convert(strict=False)` would read `null` as None and take the last of a repeated key;
+here a text field takes any text, a repeated or an unknown key is an error, and only a list field
+may repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import inspect
+from multidict import MultiMapping
+
+from actors import limits
+from actors.core.spec.quantity import duration_ms
+from actors.errors import InvalidInput
+
+__all__ = ["ListQuery", "NoQuery", "ReadQuery", "check_limit", "parse_query", "wait_seconds"]
+
+_Q = TypeVar("_Q", bound=msgspec.Struct)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A route without parameters."""
+
+
+class ReadQuery(NoQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every read takes: wait until the node has applied `min_revision` (read your writes)."""
+
+    min_revision: int = 0
+
+
+class ListQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every list takes."""
+
+    cursor: str | None = None
+    limit: int = 50
+
+
+def parse_query(values: MultiMapping[str], into: type[_Q]) -> _Q:
+    """Return the struct that the parameters make. Raises InvalidInput naming the parameter."""
+    fields = {field.encode_name: field for field in _fields(into)}
+    taken: dict[str, Any] = {}
+    for name in values:
+        field = fields.get(name)
+        if field is None:
+            known = ", ".join(sorted(fields)) or "none"
+            raise InvalidInput(
+                f"unknown query parameter {name!r}", remedy=f"This route takes: {known}."
+            )
+        texts = values.getall(name)
+        type_ = _without_none(field.type)
+        if isinstance(type_, inspect.ListType | inspect.VarTupleType):
+            taken[name] = [_coerce(name, text, type_.item_type) for text in texts]
+        elif len(texts) > 1:
+            raise InvalidInput(f"query parameter {name!r} came {len(texts)} times")
+        else:
+            taken[name] = _coerce(name, texts[0], type_)
+    try:
+        return msgspec.convert(taken, into)
+    except msgspec.ValidationError as e:
+        raise InvalidInput(f"query parameters: {e}") from None
+
+
+def wait_seconds(text: str) -> float:
+    """Return the seconds of a `wait`, `30s` or `30`. Raises InvalidInput above WAIT_S."""
+    ms = duration_ms(f"{text}s" if text.isdecimal() else text)
+    if ms is None or ms > limits.WAIT_S * 1_000:
+        raise InvalidInput(f"wait must be a duration up to {limits.WAIT_S}s (WAIT_S), not {text!r}")
+    return ms / 1_000
+
+
+def check_limit(limit: int) -> int:
+    """Return the limit of a list. Raises InvalidInput above LIST_ITEMS."""
+    if not 0 < limit <= limits.LIST_ITEMS:
+        raise InvalidInput(f"limit must be 1 to {limits.LIST_ITEMS} (LIST_ITEMS), not {limit}")
+    return limit
+
+
+def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    info = inspect.type_info(struct)
+    assert isinstance(info, inspect.StructType)
+    return info.fields
+
+
+def _without_none(type_: inspect.Type) -> inspect.Type:
+    if not isinstance(type_, inspect.UnionType):
+        return type_
+    (only,) = [t for t in type_.types if not isinstance(t, inspect.NoneType)]
+    return only
+
+
+def _coerce(name: str, text: str, type_: inspect.Type) -> str | int | bool:
+    if isinstance(type_, inspect.IntType):
+        if not _INTEGER.fullmatch(text):
+            raise InvalidInput(f"query parameter {name!r} must be an integer, not {text!r}")
+        return int(text)
+    if isinstance(type_, inspect.BoolType):
+        if text.lower() not in _BOOLEANS:
+            raise InvalidInput(f"query parameter {name!r} must be true or false, not {text!r}")
+        return _BOOLEANS[text.lower()]
+    return text

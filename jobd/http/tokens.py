@@ -1,0 +1,102 @@
+"""Handlers of /tokens: who may do what."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from actors.errors import InvalidInput
+from actors.model import keys
+from actors.model.ids import NAME_RE
+from actors.model.token import Token
+from jobd.http.query import NoQuery, ReadQuery
+from jobd.http.route import Call, Reply, Route
+from jobd.http.stamp import stamp, stamp_or_none
+
+__all__ = ["ROUTES"]
+
+
+class TokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token to mint; `ttl_secs` 0 is never expiring."""
+
+    name: str
+    scopes: list[Literal["read", "run", "write", "admin"]]
+    ttl_secs: int = 0
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: str
+    expires_at: str | None
+
+
+class TokenPage(msgspec.Struct, frozen=True):
+    """All tokens."""
+
+    items: list[TokenView]
+    next_cursor: str | None
+
+
+class Minted(msgspec.Struct, frozen=True):
+    """A new token; its text is shown this once."""
+
+    id: str
+    token: str
+
+
+async def list_tokens(call: Call[ReadQuery, None]) -> Reply:
+    """List the tokens."""
+    items = []
+    for key, entry in call.gateway.view.scan(keys.token("")):
+        token: Token = entry.noun
+        items.append(
+            TokenView(
+                id=keys.last(key),
+                name=token.name,
+                scopes=token.scopes,
+                created_at=stamp(token.created_ms),
+                expires_at=stamp_or_none(token.expires_ms),
+            )
+        )
+    return Reply(TokenPage(items, None))
+
+
+async def create_token(call: Call[NoQuery, TokenBody]) -> Reply:
+    """Mint a token."""
+    body = call.body
+    if not NAME_RE.fullmatch(body.name):
+        raise InvalidInput(f"a token's name must match {NAME_RE.pattern}")
+    if not body.scopes or body.ttl_secs < 0:
+        raise InvalidInput("a token has at least one scope, and no negative ttl_secs")
+    expires_ms = call.clock() + body.ttl_secs * 1_000 if body.ttl_secs else 0
+    scopes = tuple(sorted(set(body.scopes)))
+    minted = await call.gateway.create_token(body.name, scopes, expires_ms)
+    return Reply(Minted(minted.token_id, minted.text), revision=minted.revision)
+
+
+async def revoke_token(call: Call[NoQuery, Any]) -> Reply:
+    """Revoke a token."""
+    return Reply(revision=await call.gateway.revoke_token(call.path("id")))
+
+
+ROUTES: Final = (
+    Route(
+        "GET", "/tokens", "admin", list_tokens, "List tokens", query=ReadQuery, returns=TokenPage
+    ),
+    Route(
+        "POST",
+        "/tokens",
+        "admin",
+        create_token,
+        "Mint a token",
+        body=TokenBody,
+        returns=Minted,
+        status=201,
+    ),
+    Route("DELETE", "/tokens/{id}", "admin", revoke_token, "Revoke a token", status=204),
+)
