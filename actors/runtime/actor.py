@@ -29,6 +29,14 @@ from actors.runtime.signals import Inspect, Ping
 if TYPE_CHECKING:
     from actors.runtime.cell import Cell
 
+    # Pykka's on_start returns None and ours returns effects, which no subclass could override
+    # without an error; the type checker sees only what is used of Pykka's classes.
+    class _PykkaActor:
+        actor_urn: str
+        actor_inbox: Mailbox
+else:
+    _PykkaActor = pykka.Actor
+
 __all__ = ["Behaviour", "Clock", "Context", "LoopActor", "Strategy", "UnknownMessage", "handles"]
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -147,7 +155,7 @@ class Behaviour:
         raise UnknownMessage(f"{cls.__name__} has no handler for {kind.__name__}")
 
 
-class LoopActor(Behaviour, pykka.Actor):  # type: ignore[misc]  # on_start has effects
+class LoopActor(Behaviour, _PykkaActor):
     """An actor of which thousands share the host's one thread. Its handlers never block."""
 
     _cell: Cell

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
@@ -20,8 +20,18 @@ from actors.runtime.mailbox import Mailbox
 
 __all__ = ["ThreadActor"]
 
+if TYPE_CHECKING:
 
-class ThreadActor(Behaviour, pykka.ThreadingActor):  # type: ignore[misc]  # on_start has effects
+    class _PykkaThreadingActor:  # see actor.py
+        actor_urn: str
+        actor_inbox: Mailbox
+
+        def _start_actor_loop(self) -> None: ...
+else:
+    _PykkaThreadingActor = pykka.ThreadingActor
+
+
+class ThreadActor(Behaviour, _PykkaThreadingActor):
     """An actor whose handlers, `on_start` and `on_stop` may block."""
 
     # A call that hangs must not keep the process from ending.

@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 
 def test_faults_lose_double_and_reorder_between_nodes_only() -> None:
-    host, collector, chatters = chat(3, WILD)
+    _host, collector, chatters = chat(3, WILD)
     assert sorted(set(chatters[0].outcomes)) == ["answered"]  # same node as the collector
     assert "AskTimeout" in chatters[1].outcomes + chatters[2].outcomes
     assert len(collector.seen) != 300
