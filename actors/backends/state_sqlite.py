@@ -159,7 +159,7 @@ class SqliteStateStore:
     def flush(self) -> None:
         """Return when everything written survives a power loss: the WAL is synced and applied."""
         with _errors(self._path):
-            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StorageFailed(f"{self._path}: another process keeps the checkpoint from ending")
 
