@@ -18,10 +18,10 @@ State = Literal["starting", "running", "stopping", "stopped"]
 
 
 class TimerHandle(Protocol):
-    """An armed timer."""
+    """An armed timer, or a coroutine under way."""
 
-    def cancel(self) -> None:
-        """Disarm it."""
+    def cancel(self) -> object:
+        """Have it not happen."""
 
 
 class ActorRow(NamedTuple):
@@ -43,6 +43,7 @@ class Cell:
         "actor",
         "address",
         "asking",
+        "awaiting",
         "busy",
         "children",
         "crashes",
@@ -76,6 +77,7 @@ class Cell:
         self.asking = 0  # its own asks that have no answer yet
         self.queued = False  # in the run queue
         self.busy = False  # a thread or a coroutine has a message of it
+        self.awaiting: TimerHandle | None = None  # the coroutine that it is busy with
         self.entity: str | None = None  # the prefix of its kind
         # Most actors have none of these, so they are made when needed.
         self.children: dict[str, Cell] | None = None  # in start order

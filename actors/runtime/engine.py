@@ -80,8 +80,8 @@ class Engine(ABC):
         self,
         effects: Awaitable[Effects],
         done: Callable[[Effects, BaseException | None], None],
-    ) -> None:
-        """Run a coroutine handler, then call `done(effects, error)`."""
+    ) -> TimerHandle:
+        """Run a coroutine handler, then call `done(effects, error)`, also when it is cancelled."""
 
     def transmit(self, source: str, target: str, letter: Letter) -> None:
         """Carry a letter from actor to actor."""
@@ -272,7 +272,7 @@ class Engine(ABC):
             if effects is not None:
                 if actor.awaits and isinstance(effects, Awaitable):
                     cell.busy = True
-                    self.await_effects(
+                    cell.awaiting = self.await_effects(
                         effects,
                         lambda effects, error: self._returned(cell, actor, letter, effects, error),
                     )
@@ -299,6 +299,7 @@ class Engine(ABC):
             letter.fail(ActorUnavailable(ended, maybe_executed=True))
             return
         cell.busy = False
+        cell.awaiting = None
         if isinstance(error, UnknownMessage):
             self.refuse(cell.address, letter, error)
         elif error is not None:

@@ -49,7 +49,6 @@ class LoopHost(Engine):
         self._run_is_due = False
         self._foreign: deque[Callable[[], object]] = deque()
         self._foreign_is_due = False
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # -- the door, from any thread
 
@@ -101,9 +100,6 @@ class LoopHost(Engine):
         ended: LoopFuture[None] = LoopFuture()
         self.supervision.terminate_all(ended.set)
         await ended
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- what the engine needs
 
@@ -149,20 +145,20 @@ class LoopHost(Engine):
         self,
         effects: Awaitable[Effects],
         done: Callable[[Effects, BaseException | None], None],
-    ) -> None:
+    ) -> TimerHandle:
         """Run a coroutine handler as a task."""
+        task = asyncio.ensure_future(effects)
 
-        async def run() -> None:
-            try:
-                result = await effects
-            except Exception as error:
+        def finish(task: asyncio.Future[Effects]) -> None:
+            if task.cancelled():
+                done(None, asyncio.CancelledError())
+            elif (error := task.exception()) is not None:
                 done(None, error)
             else:
-                done(result, None)
+                done(task.result(), None)
 
-        task = self._loop.create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(finish)
+        return task
 
     # -- other threads
 

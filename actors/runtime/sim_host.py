@@ -226,7 +226,7 @@ class SimHost(Engine):
         self,
         effects: Awaitable[Effects],
         done: Callable[[Effects, BaseException | None], None],
-    ) -> None:
+    ) -> TimerHandle:
         """Refuse: what awaits the outside world can't repeat from a seed."""
         raise TypeError("a simulation runs no coroutine handlers; put a stand-in at that address")
 

@@ -244,6 +244,9 @@ class Supervision:
         cell.state = "stopped"
         cell.busy = False
         cell.halting = None
+        if cell.awaiting is not None:
+            cell.awaiting.cancel()
+            cell.awaiting = None
         if isinstance(actor, ThreadActor):
             actor.hand_over(None)
         for timer in (cell.timers or {}).values():
