@@ -1,14 +1,18 @@
-"""Write the reference pages that are generated from code; `--check` only compares.
+"""Write the pages that are generated; `--check` only compares.
 
-One source per page: `limits.md` from the constants of actors/limits.py and the comments behind
-them, `errors.md` from the classes of actors/errors.py. A page that differs from its source is a
-breach (`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
+One source per page: `reference/limits.md` from actors/limits.py and the comments behind its
+constants, `reference/errors.md` from the classes of actors/errors.py, and the index `README.md`
+from the titles and first sentences of all other pages. A page that differs from its source is a breach
+(`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
 """
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +20,18 @@ from typing import NamedTuple
 from actors import errors, limits
 
 ROOT = Path(__file__).resolve().parents[1]
-REFERENCE = ROOT / "docs" / "reference"
+DOCS = ROOT / "docs"
 NOTICE = "<!-- Generated from {source} by scripts/docs: change it there. -->\n\n"
 
-GROUP = re.compile(r"# -- (?P<title>.+)")
-LIMIT = re.compile(r"(?P<name>[A-Z][A-Z0-9_]+): Final(\[\w+\])? = .+?  # (?P<behaviour>.+)")
+GROUP = "# -- "  # opens a group of limits
+SECTIONS = {
+    "start": "From nothing to a first job.",
+    "guides": "How to do one thing.",
+    "reference": "What there is, complete and dry.",
+    "operations": "Running JobD for others.",
+    "internals": "How it works, for those who change it.",
+    "decisions": "What was chosen, and why.",
+}
 UNITS = {"BYTES": "bytes", "MS": "ms", "S": "s"}
 
 
@@ -47,15 +58,21 @@ def quantity(name: str, value: int) -> str:
 
 def read_limits(source: str) -> Iterator[Limit]:
     """Yield the limits of a source text. Raises ValueError at one without its behaviour."""
-    group = ""
-    for line in source.splitlines():
-        if found := GROUP.fullmatch(line):
-            group = found["title"]
-        elif found := LIMIT.fullmatch(line):
-            name = found["name"]
-            yield Limit(group, name, quantity(name, getattr(limits, name)), found["behaviour"])
-        elif re.match(r"[A-Z][A-Z0-9_]+\b.*=", line):
-            raise ValueError(f"a limit without the comment that says what happens at it: {line}")
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {t.start[0]: t.string for t in tokens if t.type == tokenize.COMMENT}
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.AnnAssign):
+            continue
+        name = ast.unparse(node.target)
+        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        behaviour = " ".join(comments[line].lstrip("# ") for line in lines if line in comments)
+        if not behaviour:
+            raise ValueError(f"{name}: a comment behind a limit says what happens at it")
+        groups = [
+            text for line, text in comments.items() if text.startswith(GROUP) and line < lines[0]
+        ]
+        group = groups[-1].removeprefix(GROUP) if groups else ""
+        yield Limit(group, name, quantity(name, getattr(limits, name)), behaviour)
 
 
 def limits_page() -> str:
@@ -97,7 +114,35 @@ def errors_page() -> str:
     return page
 
 
-PAGES = {"limits.md": limits_page, "errors.md": errors_page}
+def summary(page: Path) -> str:
+    """Return a page's line of the index: its title, linked, and its first sentence."""
+    text = page.read_text("utf-8")
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
+    if title is None:
+        raise ValueError(f"{page}: a page opens with its title")
+    first = re.search(r"^[A-Za-z*`\[][^\n]*(\n[^\n]+)*", text[title.end() :], re.MULTILINE)
+    prose = " ".join(first[0].split()) if first else ""
+    sentence = re.split(r"(?<=[.:]) (?=[A-Z])", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", prose))[0]
+    return f"- [{title[1]}]({page.relative_to(DOCS).as_posix()})" + f": {sentence}" * bool(sentence)
+
+
+def index_page() -> str:
+    """Return docs/README.md."""
+    text = NOTICE.format(source="the pages themselves") + "# Documentation of JobD\n"
+    for section, about in SECTIONS.items():
+        pages = sorted((DOCS / section).glob("*.md"))
+        if pages:
+            lines = "\n".join(summary(page) for page in pages)
+            text += f"\n## {section.capitalize()}\n\n{about}\n\n{lines}\n"
+    return text
+
+
+# In this order: the index quotes the others.
+PAGES = {
+    "reference/limits.md": limits_page,
+    "reference/errors.md": errors_page,
+    "README.md": index_page,
+}
 
 
 def main() -> int:
@@ -105,7 +150,7 @@ def main() -> int:
     checking = sys.argv[1:] == ["--check"]
     stale = []
     for name, render in PAGES.items():
-        path, page = REFERENCE / name, render()
+        path, page = DOCS / name, render()
         if path.is_file() and path.read_text("utf-8") == page:
             continue
         stale.append(path.relative_to(ROOT))
