@@ -1,8 +1,8 @@
 """A spec's text, read into plain values together with the place of each.
 
 Rules of this file:
-1. Text is UTF-8; a text that opens a JSON object or list is read as JSON, anything else as YAML.
-   (What opens like JSON and isn't, may be a YAML flow mapping: then YAML has the second word.)
+1. Text is UTF-8. What opens like JSON (`{"`, `{}`, `[`) is read as JSON, anything else as YAML;
+   what opens so and isn't JSON may be a YAML flow mapping: then YAML has the second word.
 2. Readers need no deep stack: nesting is bounded by SPEC_DEPTH before anything is built.
 3. Each value of a text takes a byte of the encoded spec at least, so more than SPEC_BYTES values
    can't fit: reading stops there.
@@ -10,13 +10,17 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
-from actors.core.spec.problems import Path, Problems
+from actors.core.spec.problems import Path, Problems, TooManyProblemsError
 from actors.errors import TooLarge
 from actors.limits import SPEC_BYTES, SPEC_DEPTH, SPEC_FILE_BYTES
 
 __all__ = ["Document", "Reading", "UnreadableError", "read_document"]
+
+_JSON_OPENING: Final = re.compile(r'\s*(\{\s*["}]|\[)')
 
 
 class UnreadableError(Exception):
@@ -40,11 +44,13 @@ class Reading:
         self.as_written = as_written
         self.problems = Problems()
         self._offsets: dict[Path, int] = {}
+        self._marks = 0
 
     def mark(self, path: Path, offset: int) -> None:
         """Note where a value stands: at its key in a mapping, else at its first character."""
         self._offsets[path] = offset
-        if len(self._offsets) > SPEC_BYTES:
+        self._marks += 1
+        if self._marks > SPEC_BYTES:
             raise TooLarge(f"the spec has more values than fit into SPEC_BYTES ({SPEC_BYTES})")
 
     def enter(self, path: Path, offset: int) -> None:
@@ -102,14 +108,22 @@ def _read(reading: Reading, filename: str) -> Document:
     from actors.core.spec.yaml_text import read_yaml
 
     if filename.endswith(".json"):
-        return Document(read_json(reading), reading)
-    if not reading.text.lstrip().startswith(("{", "[")):
-        return Document(read_yaml(reading), reading)
+        return _document(read_json, reading)
+    if not _JSON_OPENING.match(reading.text):
+        return _document(read_yaml, reading)
     try:
-        return Document(read_json(reading), reading)
+        return _document(read_json, reading)
     except UnreadableError as json_error:
         flow = Reading(reading.text, reading.as_written)
         try:
-            return Document(read_yaml(flow), flow)
+            return _document(read_yaml, flow)
         except UnreadableError:
             raise json_error from None
+
+
+def _document(read: Callable[[Reading], Any], reading: Reading) -> Document:
+    try:
+        return Document(read(reading), reading)
+    except TooManyProblemsError:
+        reading.problems.raise_if_any(reading.place)
+        raise

@@ -20,7 +20,7 @@ from actors.core.spec.document import read_document
 from actors.core.spec.form import AS_WRITTEN, COMMON, OWN, REQUIRED
 from actors.core.spec.json_schema import schema_problems, value_problems
 from actors.core.spec.kinds import Field, read_fields
-from actors.core.spec.problems import Path, Place, Problems, shown
+from actors.core.spec.problems import Path, Place, Problems, TooManyProblemsError, shown
 from actors.core.spec.template import fill
 from actors.errors import TooLarge
 from actors.limits import ARGV_BYTES, DURATION_MS, ENV_BYTES, SPEC_BYTES
@@ -73,10 +73,13 @@ def job_from_mapping(obj: dict[str, Any], *, now_ms: int) -> JobSpec:
 
 def _accept(value: Any, problems: Problems, place: Place, now_ms: int) -> JobSpec:
     spec = None
-    if type(value) is dict:
-        spec = _normal(value, problems, now_ms)
-    else:
-        problems.add((), f"expected a mapping with name and type, got {shown(value)}")
+    try:
+        if type(value) is dict:
+            spec = _normal(value, problems, now_ms)
+        else:
+            problems.add((), f"expected a mapping with name and type, got {shown(value)}")
+    except TooManyProblemsError:
+        spec = None  # those that were found are enough
     problems.raise_if_any(place)
     assert spec is not None, "without a problem there is a spec"
     size = len(encode(spec))
@@ -102,7 +105,7 @@ def _normal(obj: Values, problems: Problems, now_ms: int) -> JobSpec | None:
     _take_schemas(obj, values, problems)
     _take_keys(values, problems)
     _take_fan_out(values, problems)
-    _check_trigger(values, problems, now_ms)
+    _check_trigger(obj, values, problems, now_ms)
     _check_environment(values, problems)
     values.setdefault(
         "node_lost", NodeLost(0, "requeue") if values.get("idempotent") else NodeLost()
@@ -139,7 +142,8 @@ def _take_own(values: Values, type_: str, problems: Problems) -> None:
     if problems.clean("cmd", "args", "shell"):
         size = sum([len(item.encode()) + 1 for item in values.get("argv", ())])
         if size > ARGV_BYTES:
-            problems.add(("args",), f"the arguments take {size} bytes; ARGV_BYTES is {ARGV_BYTES}")
+            path = ("args",) if shell is None else ("shell",)
+            problems.add(path, f"the arguments take {size} bytes; ARGV_BYTES is {ARGV_BYTES}")
 
 
 def _check_environment(values: Values, problems: Problems) -> None:
@@ -203,9 +207,10 @@ def _take_fan_out(values: Values, problems: Problems) -> None:
     values["min_success"] = needed
 
 
-def _check_trigger(values: Values, problems: Problems, now_ms: int) -> None:
+def _check_trigger(obj: Values, values: Values, problems: Problems, now_ms: int) -> None:
     trigger = values.get("trigger", Trigger())
-    if not problems.clean("trigger", "expires", "expires_secs", "expires_ms"):
+    expiry = ("expires", "expires_secs", "expires_ms")
+    if not problems.clean("trigger", *expiry):
         return
     if trigger.at_ms is not None and trigger.delay_ms is not None:
         problems.add(("trigger",), "at and delay stand together; give one of them")
@@ -214,4 +219,5 @@ def _check_trigger(values: Values, problems: Problems, now_ms: int) -> None:
     if wait_ms > DURATION_MS:
         problems.add(("trigger", "at"), "more than ten years ahead")
     if 0 < values.get("expires_ms", 0) <= wait_ms:
-        problems.add(("expires",), "it expires before it is due")
+        key = next(key for key in expiry if obj.get(key) is not None)
+        problems.add((key,), "it expires before it is due")

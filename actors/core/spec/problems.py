@@ -2,8 +2,9 @@
 
 Rules of this file:
 1. Everything that is wrong is found in one pass: a check that fails adds a problem and goes on.
-2. One path, one problem: the first wins, so what follows from a mistake is not reported again.
-3. Nothing hostile is echoed as it came: values and keys are quoted as JSON and cut.
+2. After SPEC_PROBLEMS problems the search ends: nobody reads more, and a hostile text costs less.
+3. One path, one problem: the first wins, so what follows from a mistake is not reported again.
+4. Nothing hostile is echoed as it came: values and keys are quoted as JSON and cut.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from typing import Any, Final
 from actors.errors import InvalidSpec, Problem
 from actors.limits import SPEC_PROBLEMS
 
-__all__ = ["Path", "Place", "Problems", "did_you_mean", "format_path", "shown"]
+__all__ = [
+    "Path",
+    "Place",
+    "Problems",
+    "TooManyProblemsError",
+    "did_you_mean",
+    "format_path",
+    "shown",
+]
 
 Path = tuple[str | int, ...]
 Place = Callable[[Path], tuple[int, int]]
@@ -26,24 +35,26 @@ _SHOWN_CHARACTERS: Final = 60
 _CLOSE: Final = 0.7
 
 
+class TooManyProblemsError(Exception):
+    """SPEC_PROBLEMS were found; the search for more ends here."""
+
+
 class Problems:
     """Problems in the order they were found, each with the path it is about."""
 
     def __init__(self) -> None:
         self._found: dict[Path, str] = {}
-        self._unlisted = 0
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def add(self, path: Path, message: str) -> None:
-        """Note a problem; above SPEC_PROBLEMS they are only counted."""
+        """Note a problem. Raises TooManyProblemsError when there are SPEC_PROBLEMS already."""
         if path in self._found:
             return
-        if len(self._found) < SPEC_PROBLEMS:
-            self._found[path] = message
-        else:
-            self._unlisted += 1
+        if len(self._found) == SPEC_PROBLEMS:
+            raise TooManyProblemsError
+        self._found[path] = message
 
     def clean(self, *keys: str) -> bool:
         """Say whether nothing was found under these top-level keys."""
@@ -58,8 +69,8 @@ class Problems:
             for path, message in self._found.items()
         ]
         listed.sort(key=lambda problem: (problem.line, problem.column))
-        if self._unlisted:
-            listed.append(Problem("$", 0, 0, f"and {self._unlisted} more problems"))
+        if len(listed) == SPEC_PROBLEMS:
+            listed.append(Problem("$", 0, 0, f"the search ended after {SPEC_PROBLEMS} problems"))
         raise InvalidSpec(listed, remedy="`docs/reference/job-spec.md` lists every key.")
 
 

@@ -43,7 +43,7 @@ _MOMENT: Final = re.compile(MOMENT_PATTERN)
 
 def duration_ms(text: str) -> int | None:
     """Return the milliseconds of `10s`, `1h30m`, `1.5h` or `250ms`; units from large to small."""
-    if not _DURATION.match(text):
+    if not _DURATION.fullmatch(text):
         return None
     parts = _DURATION_PART.findall(text)
     return sum(_scaled(number, _UNIT_MS[unit]) for number, unit in parts)
@@ -51,7 +51,7 @@ def duration_ms(text: str) -> int | None:
 
 def size(text: str) -> int | None:
     """Return the bytes of `512MiB` (2^20) or `512MB` (10^6)."""
-    if not _SIZE.match(text):
+    if not _SIZE.fullmatch(text):
         return None
     number, unit = _SIZE_PART.findall(text)[0]
     return _scaled(number, _UNIT_BYTES[unit])
@@ -59,7 +59,7 @@ def size(text: str) -> int | None:
 
 def moment_ms(text: str) -> int | None:
     """Return the Unix milliseconds of an RFC 3339 date-time; its zone is required."""
-    if not _MOMENT.match(text):
+    if not _MOMENT.fullmatch(text):
         return None
     try:
         moment = datetime.datetime.fromisoformat(text.upper())
