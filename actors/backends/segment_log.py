@@ -162,6 +162,11 @@ class SegmentLog:
         """Index of the oldest entry still had, `last_index + 1` when there is none."""
         return self._firsts[0]
 
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """The first index of every segment, ascending."""
+        return tuple(self._firsts)
+
     def replay(self, after: int) -> Iterator[LogEntry]:
         """Yield the durable entries above an index, each checked.
 
