@@ -2,8 +2,8 @@
 
 One source per page: `reference/limits.md` from actors/limits.py and the comments behind its
 constants, `reference/errors.md` from the classes of actors/errors.py, and the index `README.md`
-from the titles and first sentences of all other pages. A page that differs from its source is a breach
-(`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
+from the titles and first sentences of all other pages. A page that differs from its source is a
+breach (`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
 """
 
 from __future__ import annotations
