@@ -57,11 +57,14 @@ class LogRecord(NamedTuple):
 
 
 class Torn(Exception):  # noqa: N818 - a state of the bytes, handled by every reader
-    """The bytes end within a record (`incomplete`), or are none."""
+    """The bytes end within a record (`next_offset` None), or their crc fails.
 
-    def __init__(self, *, incomplete: bool) -> None:
-        super().__init__("incomplete" if incomplete else "bad crc")
-        self.incomplete = incomplete
+    Then `next_offset` is where the next record begins, if the length at least is right.
+    """
+
+    def __init__(self, next_offset: int | None) -> None:
+        super().__init__("incomplete" if next_offset is None else "bad crc")
+        self.next_offset = next_offset
 
 
 def encode_record(record: LogRecord) -> bytes:
@@ -75,13 +78,13 @@ def decode_record(data: bytes, offset: int) -> tuple[LogRecord, int]:
     """Return the record at an offset and the offset behind it. Raises Torn."""
     body = offset + HEADER_BYTES
     if len(data) < body:
-        raise Torn(incomplete=True)
+        raise Torn(None)
     length, crc, seq, time_ms, stream, flags = _HEADER.unpack_from(data, offset)
     end = body + length
     if len(data) < end:
-        raise Torn(incomplete=True)
+        raise Torn(None)
     if google_crc32c.value(data[offset + _CRC_FROM : end]) != crc:
-        raise Torn(incomplete=False)
+        raise Torn(end)
     return LogRecord(seq, time_ms, stream, flags, data[body:end]), end
 
 

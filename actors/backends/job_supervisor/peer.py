@@ -18,7 +18,7 @@ from actors.core.supervisor_protocol import (
 
 __all__ = ["Peer"]
 
-_READ_BYTES: Final = 256 * 1024
+_READ_BYTES: Final = 64 * 1024
 _BACKLOG_BYTES: Final = 4 * FRAME_BYTES  # unread by the node; then it is disconnected
 _HELD_PER_LISTING: Final = 32  # of at most INLINE_OUTPUT_BYTES each, so within a frame
 

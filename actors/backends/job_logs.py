@@ -1,0 +1,176 @@
+"""Job logs on disk: read from the spool while an attempt is held, from the archive afterwards.
+
+    <data>/joblogs/
+        index.sqlite             where each archived attempt's log is
+        packed/<n>.seg           small logs, one behind the other, as their chunks' bytes
+        large/<job>.<t>.<n>/     the chunk files of a large log, moved as they are
+
+Two hundred jobs a second leave two hundred short logs a second: these share segments. A segment
+entry is `[len u32][crc32c u32][header len u32][header][chunk bytes]`, little endian, the header
+JSON (attempt, ended, first and next sequence number), so that a lost index is built anew.
+
+Invariants
+1. A record whose crc fails is never served: the page tells the gap in its place.
+2. Archiving is repeatable: the index names a log only once its bytes are in the archive, and the
+   spool is left to its owner, the job supervisor, which removes it on `Ack`.
+3. A deleted log's bytes are gone: files removed, packed entries overwritten.
+
+Everything here blocks; it is used by one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from actors.backends.job_log_archive import Archive, Archived
+from actors.backends.job_supervisor.spool import (
+    chunks_of,
+    directory_name,
+    read_exit,
+)
+from actors.core.log_record import LogRecord, Torn, decode_record, line_count, lines_of
+from actors.errors import NotFound
+from actors.limits import LOG_CHUNK_BYTES
+
+__all__ = ["JobLogs", "LogPage"]
+
+_PACKED_BYTES: Final = LOG_CHUNK_BYTES  # a larger log is moved, not copied
+
+
+class LogPage(NamedTuple):
+    """Lines in order. `gaps` are [from, to) sequence numbers that can't be read any more.
+
+    `next_seq` is where to go on; with `end` there will never be more.
+    """
+
+    records: list[LogRecord]
+    next_seq: int
+    end: bool
+    gaps: list[tuple[int, int]]
+
+
+class JobLogs:
+    """The job logs of one data directory."""
+
+    def __init__(self, data: Path) -> None:
+        self._spool = data / "spool"
+        self._archive = Archive(data / "joblogs")
+
+    def close(self) -> None:
+        """Release the files."""
+        self._archive.close()
+
+    def read(
+        self, attempt_key: str, from_seq: int = 0, limit: int = 1000, stream: int | None = None
+    ) -> LogPage:
+        """Return at most `limit` lines at or above a sequence number, of one stream or of all.
+
+        Raises NotFound for an attempt that is in neither place, InvalidInput for no attempt key.
+        """
+        name = directory_name(attempt_key)
+        archived = self._archive.find(attempt_key)
+        if archived is None and (page := self._read_spool(name, from_seq, limit, stream)):
+            return page
+        archived = archived or self._archive.find(attempt_key)  # it moved while we looked
+        if archived is None:
+            raise NotFound(f"there is no log of {attempt_key}")
+        chunks = self._archive.chunks(archived)
+        return _page(chunks, from_seq, limit, stream, archived.next_seq)
+
+    def archive(self, attempt_key: str) -> None:
+        """Keep a finished attempt's log beyond its spool. Raises NotFound when nobody holds it."""
+        directory = self._spool / directory_name(attempt_key)
+        if self._archive.find(attempt_key) is not None:
+            return
+        exit_record = read_exit(directory)
+        if exit_record is None:
+            raise NotFound(f"{attempt_key} is not held as exited")
+        chunks = chunks_of(directory)
+        size = sum(path.stat().st_size for _, path in chunks)
+        log = Archived(
+            attempt_key, exit_record.ended_ms, chunks[0][0] if chunks else 0, exit_record.log_seq
+        )
+        if size <= _PACKED_BYTES and not self._archive.is_moving(attempt_key):
+            self._archive.pack(log, b"".join(path.read_bytes() for _, path in chunks))
+        else:
+            self._archive.move(log, chunks)
+
+    def delete(self, job_id: str) -> None:
+        """Remove the archived logs of a job."""
+        self._archive.delete(job_id)
+
+    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
+        """Remove archived logs that ended too long ago, then the oldest until the rest fits.
+
+        Returns how many logs went. Packed logs go with their whole segment.
+        """
+        return self._archive.prune(now_ms - keep_s * 1000, keep_bytes)
+
+    def _read_spool(
+        self, name: str, from_seq: int, limit: int, stream: int | None
+    ) -> LogPage | None:
+        directory = self._spool / name
+        if not directory.is_dir():
+            return None
+        exit_record = read_exit(directory)  # before the chunks: what it counts is all there
+        chunks = chunks_of(directory)
+        wanted = [
+            chunk
+            for chunk, after in zip(chunks, [*chunks[1:], None], strict=True)
+            if after is None or after[0] > from_seq
+        ]
+        try:
+            contents = [(seq, path.read_bytes()) for seq, path in wanted]
+        except FileNotFoundError:
+            return None
+        end_seq = exit_record.log_seq if exit_record is not None else None
+        return _page(contents, from_seq, limit, stream, end_seq)
+
+
+def _page(
+    chunks: list[tuple[int, bytes]],
+    from_seq: int,
+    limit: int,
+    stream: int | None,
+    end_seq: int | None,
+) -> LogPage:
+    """Cut a page out of chunks' bytes; `end_seq` is None while the log grows."""
+    records: list[LogRecord] = []
+    gaps: list[tuple[int, int]] = []
+    expected = from_seq
+    for record in _sound_records(chunks):
+        behind = record.seq + line_count(record.data)
+        if behind <= expected:
+            continue
+        if record.seq > expected:
+            gaps.append((expected, record.seq))
+        for line in lines_of(record):
+            if line.seq < expected:
+                continue
+            if len(records) >= limit:
+                return LogPage(records, line.seq, False, gaps)
+            expected = line.seq + 1
+            if stream is None or line.stream == stream:
+                records.append(line)
+        expected = behind
+    if end_seq is not None and expected < end_seq:
+        gaps.append((expected, end_seq))
+        expected = end_seq
+    return LogPage(records, expected, end_seq is not None, gaps)
+
+
+def _sound_records(chunks: list[tuple[int, bytes]]) -> Iterator[LogRecord]:
+    """Yield the records whose crc holds; behind a bad one, go on where its length points."""
+    for _, data in chunks:
+        offset = 0
+        while offset < len(data):
+            try:
+                record, offset = decode_record(data, offset)
+            except Torn as torn:
+                if torn.next_offset is None:
+                    break
+                offset = torn.next_offset
+                continue
+            yield record
