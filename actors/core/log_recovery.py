@@ -160,9 +160,10 @@ def recover(image: bytes, name: str, *, next_first: int | None) -> Recovered:
     """
     header, case = read_header(image[:PAGE], name)
     cases, patches = [case.name], []
+    image = image[: header.size].ljust(header.size, b"\0")
     if case.action is Action.REPAIR:
         patches.append(Patch(0, header.encode()))
-    image = image[: header.size].ljust(header.size, b"\0")
+        image = _patched(image, patches[-1])
     slots = [decode_slot(image, header, 0), decode_slot(image, header, 1)]
     at, index = header.records_at, header.first
     mended: set[int] = set()
@@ -179,12 +180,16 @@ def recover(image: bytes, name: str, *, next_first: int | None) -> Recovered:
             break
         mended.add(slot.first)
         patches.append(Patch(slot.offset, slot.group))
-        image = image[: slot.offset] + slot.group + image[slot.offset + len(slot.group) :]
+        image = _patched(image, patches[-1])
         at, index = slot.offset, slot.first
     if case.action is Action.TRUNCATE:
         patches.append(Patch(at, bytes(tail)))
-        image = image[:at].ljust(header.size, b"\0")
+        image = _patched(image, patches[-1])
     return Recovered(header, index - 1, at, _next_slot(slots), image, patches, cases)
+
+
+def _patched(image: bytes, patch: Patch) -> bytes:
+    return image[: patch.offset] + patch.data + image[patch.offset + len(patch.data) :]
 
 
 def _judge(
