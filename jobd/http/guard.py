@@ -33,6 +33,8 @@ _log = logging.getLogger("jobd.http")
 
 LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
 SAFE: Final = frozenset(("GET", "HEAD"))
+_ID: Final = web.RequestKey("id", str)
+_PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PORT: Final = re.compile(r":[0-9]{1,5}\Z")
 _SECURITY_HEADERS: Final = {
@@ -52,8 +54,7 @@ def split_host(text: str) -> str:
 
 def principal_of(request: web.Request) -> Principal:
     """Return who sent a request that passed the guard."""
-    principal: Principal = request["principal"]
-    return principal
+    return request[_PRINCIPAL]
 
 
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -61,7 +62,7 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
     for name, value in _SECURITY_HEADERS.items():
         if name not in response.headers or name == "Server":
             response.headers[name] = value
-    response.headers["X-Request-ID"] = request.get("request_id", "")
+    response.headers["X-Request-ID"] = request.get(_ID, "")
 
 
 @web.middleware
@@ -69,7 +70,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Give the request its id, and turn every error into a problem (G1)."""
     asked = request.headers.get("X-Request-ID", "")
     request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
-    request["request_id"] = request_id
+    request[_ID] = request_id
     try:
         return await handler(request)
     except JobdError as e:
@@ -165,7 +166,7 @@ class Guard:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             route = self._routes.get(request.match_info.route)
-            request["principal"] = self._admit(request, route)
+            request[_PRINCIPAL] = self._admit(request, route)
             if route is not None:
                 self._check_body_type(request, route)
             return await handler(request)

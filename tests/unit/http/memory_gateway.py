@@ -1,0 +1,331 @@
+"""A gateway over the real pure store and the real decisions, without actors, disks or processes.
+
+`run` plays the scheduler and the slot for one job; logs are lists of records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from actors.core.job import Ending, accept, cancel, claim, finish, retry_job
+from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
+from actors.core.store.state import State
+from actors.core.store.txn import Committed, Txn, absent, at
+from actors.core.view import Entry
+from actors.errors import Conflict, IdempotencyMismatch, NotFound, ReadOnly
+from actors.model import keys
+from actors.model.codec import encode
+from actors.model.event import Event, EventDraft
+from actors.model.ids import id_time_ms, is_id, make_id
+from actors.model.job import TERMINAL
+from actors.model.session import Session
+from actors.model.spec import JobSpec
+from actors.model.token import SCOPES, Token, format_token, hash_secret
+from jobd.http.gateway import EventsPage, LogPage, MintedToken, NodeStatus, Submitted, Until
+
+__all__ = ["NOW_MS", "MemoryGateway"]
+
+NOW_MS = 1_800_000_000_000
+SECRET = "5e" * 32
+
+
+class MemoryGateway:
+    """Implements jobd.http.gateway.Gateway in memory."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.now_ms = NOW_MS
+        self.broken: Exception | None = None  # what the next submission raises
+        self.ready = (True, "")
+        self.artifacts: dict[tuple[str, int], Path] = {}
+        self.floor: tuple[int, int] = (0, 0)  # events below are no longer kept
+        self._events: list[Event] = []
+        self._logs: dict[str, list[LogRecord]] = defaultdict(list)
+        self._wakeups: set[asyncio.Event] = set()
+        self._ids = itertools.count(1)
+        self.commit(Txn((), ((keys.session("n1"), encode(Session("up", 1, NOW_MS, "n1"))),)))
+        self.session = self.state.revision
+
+    @property
+    def view(self) -> State:
+        return self.state
+
+    def commit(self, txn: Txn) -> int:
+        result = self.state.apply(txn)
+        if not isinstance(result, Committed):
+            raise Conflict(f"the checks failed: {result}")
+        self._events += self.state.take_events()
+        self.wake()
+        return result.revision
+
+    def wake(self) -> None:
+        for wakeup in self._wakeups:
+            wakeup.set()
+
+    def new_id(self) -> str:
+        return make_id(self.now_ms, next(self._ids))
+
+    def mint(self, *scopes: str, expires_ms: int = 0) -> str:
+        """Return the text of a token with these scopes, of all without any."""
+        token_id = self.new_id()
+        token = Token("test", hash_secret(SECRET), scopes or SCOPES, self.now_ms, expires_ms)
+        self.commit(Txn((), ((keys.token(token_id), encode(token)),)))
+        return format_token(token_id, SECRET)
+
+    # -- playing the node
+
+    def start(self, job_id: str, task: int = 0) -> str:
+        """Claim the next attempt; return its key."""
+        txn = claim(
+            self.state,
+            job_id,
+            task,
+            node="n1",
+            session_revision=self.session,
+            slot=0,
+            supervisor="s1",
+            now_ms=self.now_ms,
+        )
+        assert isinstance(txn, Txn), txn
+        self.commit(txn)
+        return next(key for key, _ in txn.ops if key.startswith("attempt/"))
+
+    def end(self, attempt: str, ending: Ending) -> None:
+        txn = finish(self.state, attempt, ending, now_ms=self.now_ms, rand=0.0)
+        assert txn is not None
+        self.commit(txn)
+
+    def write_log(self, attempt: str, data: bytes, stream: int = STDOUT, flags: int = 0) -> None:
+        log = self._logs[attempt]
+        seq = log[-1].seq + line_count(log[-1].data) if log else 0
+        log.append(LogRecord(seq, self.now_ms, stream, flags, data))
+        self.wake()
+
+    def run(self, job_id: str, *, code: int = 0, out: bytes = b"", err: bytes = b"") -> None:
+        """Run a job without fan-out to the end of one attempt."""
+        attempt = self.start(job_id)
+        if out:
+            self.write_log(attempt, out)
+        if err:
+            self.write_log(attempt, err, STDERR)
+        outcome = "succeeded" if code == 0 else "failed"
+        self.end(attempt, Ending(outcome, "exit", exit_code=code))  # type: ignore[arg-type]
+
+    # -- Gateway
+
+    def newest_jobs(self, before: str = "") -> Iterator[tuple[str, Entry]]:
+        for key, entry in reversed(list(self.state.scan("job/"))):
+            if not before or key < keys.job(before):
+                yield keys.last(key), entry
+
+    async def submit_job(
+        self,
+        spec: JobSpec,
+        *,
+        principal: str,
+        idempotency_key: str | None,
+        body_hash: str,
+        retry_of: str | None = None,
+    ) -> Submitted:
+        if self.broken is not None:
+            raise self.broken
+
+        def decide(job_id: str, record: tuple[str, str, int] | None) -> Txn | None:
+            return accept(
+                self.state,
+                spec,
+                job_id,
+                now_ms=self.now_ms,
+                principal=principal,
+                body_hash=body_hash,
+                idempotency=record,
+                retry_of=retry_of,
+            )
+
+        return self._once(decide, principal, idempotency_key, body_hash)
+
+    async def retry_job(
+        self, job_id: str, *, principal: str, idempotency_key: str | None
+    ) -> Submitted:
+        def decide(new_id: str, record: tuple[str, str, int] | None) -> Txn | None:
+            return retry_job(
+                self.state,
+                job_id,
+                new_id,
+                now_ms=self.now_ms,
+                principal=principal,
+                body_hash=job_id,
+            )
+
+        return self._once(decide, principal, idempotency_key, job_id)
+
+    def _once(
+        self,
+        decide: Callable[[str, tuple[str, str, int] | None], Txn | None],
+        principal: str,
+        key: str | None,
+        body_hash: str,
+    ) -> Submitted:
+        job_id, record = self.new_id(), None
+        if key is not None and is_id(key) and abs(id_time_ms(key) - self.now_ms) <= 600_000:
+            job_id = key
+            held = self.state.get(keys.job(job_id))
+            made = (job_id, held.noun.body_hash) if held else None
+        elif key is not None:
+            record = (principal, hashlib.sha256(key.encode()).hexdigest(), 86_400_000)
+            held = self.state.get(keys.idempotency(principal, record[1]))
+            made = (held.noun.job_id, held.noun.body_hash) if held else None
+        else:
+            made = None
+        if made is not None:
+            if made[1] != body_hash:
+                raise IdempotencyMismatch("the key came with another body")
+            return Submitted(made[0], True, key or made[0], self.state.revision)
+        txn = decide(job_id, record)
+        if txn is None:
+            raise Conflict("the job has not ended")
+        return Submitted(job_id, False, key or job_id, self.commit(txn))
+
+    async def cancel_job(self, job_id: str, reason: str, if_match: int | None) -> int:
+        entry = self.state.get(keys.job(job_id))
+        assert entry is not None
+        if if_match not in (None, entry.revision):
+            raise Conflict(f"the job is at revision {entry.revision}")
+        txn = cancel(self.state, job_id, reason, self.now_ms)
+        return entry.revision if txn is None else self.commit(txn)
+
+    async def delete_job(self, job_id: str) -> None:
+        entry = self.state.get(keys.job(job_id))
+        assert entry is not None
+        if entry.noun.state not in TERMINAL:
+            raise Conflict("the job has not ended")
+        self.commit(Txn((), ((keys.job(job_id), None), (keys.spec(job_id), None))))
+
+    async def wait_revision(self, after: int, timeout_s: float) -> int:
+        await self._wait(lambda: self.state.revision > after, timeout_s)
+        return self.state.revision
+
+    async def wait_job(self, job_id: str, until: Until, timeout_s: float) -> None:
+        def there() -> bool:
+            entry = self.state.get(keys.job(job_id))
+            far = TERMINAL | {"running"} if until == "running" else TERMINAL
+            return entry is None or entry.noun.state in far
+
+        await self._wait(there, timeout_s)
+
+    async def _wait(self, there: Callable[[], bool], timeout_s: float) -> None:
+        async with self._woken() as wakeup:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while not there():
+                        wakeup.clear()
+                        await wakeup.wait()
+            except TimeoutError:
+                return
+
+    def log_wakeups(self, job_id: str) -> Any:
+        return self._woken()
+
+    @asynccontextmanager
+    async def _woken(self) -> AsyncIterator[asyncio.Event]:
+        wakeup = asyncio.Event()
+        self._wakeups.add(wakeup)
+        try:
+            yield wakeup
+        finally:
+            self._wakeups.discard(wakeup)
+
+    async def read_log(
+        self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: int | None
+    ) -> LogPage:
+        key = keys.attempt(job_id, task, attempt)
+        log = self._logs.get(key, [])
+        records = [r for r in log if r.seq >= from_seq and stream in (None, r.stream)][:limit]
+        last = records[-1] if records else None
+        next_seq = last.seq + line_count(last.data) if last else from_seq
+        gaps = [(from_seq, log[0].seq)] if log and from_seq < log[0].seq else []
+        return LogPage(records, next_seq, self.state.get(key) is None, gaps)
+
+    async def read_events(
+        self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
+    ) -> EventsPage:
+        found = [
+            event
+            for event in self._events
+            if (event.revision, event.k) > max(after, self.floor)
+            and (not types or any(fnmatch.fnmatchcase(event.type, t) for t in types))
+            and subject in (None, event.subject)
+        ]
+        return EventsPage(found[:limit], after < self.floor)
+
+    async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
+        return self.commit(Txn((), (), (EventDraft(type_, subject, data),), self.now_ms))
+
+    async def put_kv(
+        self,
+        namespace: str,
+        key: str,
+        value: bytes,
+        *,
+        if_match: int | None = None,
+        if_none_match: bool = False,
+    ) -> int:
+        if self.broken is not None:
+            raise self.broken
+        name = keys.kv(namespace, key)
+        checks = [at(name, if_match)] if if_match is not None else []
+        checks += [absent(name)] if if_none_match else []
+        return self.commit(Txn(tuple(checks), ((name, encode(value)),)))
+
+    async def delete_kv(self, namespace: str, key: str, *, if_match: int | None = None) -> int:
+        name = keys.kv(namespace, key)
+        entry = self.state.get(name)
+        if entry is None:
+            raise NotFound(f"no key {key!r}")
+        return self.commit(Txn((at(name, if_match or entry.revision),), ((name, None),)))
+
+    async def create_token(
+        self, name: str, scopes: tuple[str, ...], expires_ms: int
+    ) -> MintedToken:
+        text = self.mint(*scopes, expires_ms=expires_ms)
+        return MintedToken(text.split("_")[1], text, self.state.revision)
+
+    async def revoke_token(self, token_id: str) -> int:
+        if self.state.get(keys.token(token_id)) is None:
+            raise NotFound(f"no token {token_id!r}")
+        return self.commit(Txn((), ((keys.token(token_id), None),)))
+
+    async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
+        if (job_id, task) not in self.artifacts or name != "output":
+            raise NotFound("no such artifact")
+        return self.artifacts[job_id, task]
+
+    def explain(self, job_id: str) -> dict[str, Any]:
+        entry = self.state.get(keys.job(job_id))
+        assert entry is not None
+        return {"job": job_id, "state": entry.noun.state, "reasons": []}
+
+    def status(self) -> NodeStatus:
+        return NodeStatus(
+            node="n1",
+            name="n1",
+            version="0",
+            uptime_s=1.5,
+            revision=self.state.revision,
+            slots_total=2,
+            slots_free=2,
+            jobs={},
+            storage={},
+            read_only="the disk is full" if isinstance(self.broken, ReadOnly) else None,
+        )
+
+    def health(self) -> tuple[bool, str]:
+        return self.ready
