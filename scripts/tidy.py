@@ -15,12 +15,13 @@ T8 top level   the top level holds what the architecture names and nothing else
 from __future__ import annotations
 
 import ast
+import os
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -45,7 +46,7 @@ CLIMB = re.compile(r"(?<![\w/.])(?:\.\./)+(?!\.)")
 
 @dataclass(frozen=True)
 class Source:
-    """A tracked text file: its path relative to the root, with slashes, and its text."""
+    """A text file of the repository: its path relative to the root, with slashes, and its text."""
 
     path: PurePosixPath
     text: str
@@ -72,19 +73,21 @@ class Source:
 
 
 def sources(root: Path) -> list[Source]:
-    """Return every text file that git tracks or would track; a lock file is hashes, not text."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    """Return every text file that .gitignore lets through; a lock file is hashes, not text."""
+    ignored = [".git", *(root / ".gitignore").read_text("utf-8").replace("/\n", "\n").split()]
     found = []
-    for name in sorted(set(listed.split("\0")) - {""}):
-        path = root / name
-        if not path.is_file() or path.suffix == ".lock":
-            continue
-        try:
-            found.append(Source(PurePosixPath(name), path.read_text("utf-8")))
-        except UnicodeDecodeError:
-            continue  # a binary golden file
-    return found
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not any(fnmatch(name, pat) for pat in ignored)]
+        for name in names:
+            path = Path(folder, name)
+            if path.suffix == ".lock" or any(fnmatch(name, pattern) for pattern in ignored):
+                continue
+            try:
+                text = path.read_text("utf-8")
+            except UnicodeDecodeError:
+                continue  # a binary golden file
+            found.append(Source(PurePosixPath(path.relative_to(root).as_posix()), text))
+    return sorted(found, key=lambda source: source.path)
 
 
 def sizes(source: Source) -> Iterator[str]:

@@ -11,6 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 CLEAN = {
+    ".gitignore": ".venv/\n*.egg-info/\n.coverage\n",
+    ".venv/lib/x.py": "x = 1\n",
+    "it.egg-info/PKG-INFO": "x\n",
+    ".coverage": "/hom" + "e/ann\n",
     "pyproject.toml": '[project]\nversion = "1.2.3"\nscripts = { it = "jobd.door:main" }\n',
     "CHANGELOG.md": "# Changelog\n\n## 1.2.3\n\nTODO(#7) is held by an issue.\n",
     "actors/__init__.py": '"""Actors."""\n',
@@ -58,7 +62,6 @@ def tidy(root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def plant(root: Path, files: dict[str, str]) -> None:
-    subprocess.run(["git", "init", "--quiet", root], check=True)
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
