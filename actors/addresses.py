@@ -7,28 +7,30 @@ from typing import Final
 __all__ = [
     "AGENT",
     "EVENT_BUS",
+    "EXECUTION",
     "HOME",
     "IMAGE",
-    "JOB_WATCH",
     "LOG",
     "REPLICA",
     "RUN_LOG",
     "SCHEDULER",
     "SUPERVISOR",
+    "WAKEUPS",
     "slot",
     "task_set",
 ]
 
 AGENT: Final = "/agent"
 EVENT_BUS: Final = "/events"
+EXECUTION: Final = "/execution"
 HOME: Final = "/home"
 IMAGE: Final = "/image"
-JOB_WATCH: Final = "/watch"
 LOG: Final = "/log"
 REPLICA: Final = "/replica"
 RUN_LOG: Final = "/run_log"
 SCHEDULER: Final = "/scheduler"
 SUPERVISOR: Final = "/supervisor"
+WAKEUPS: Final = "/wakeups"
 
 
 def slot(index: int) -> str:

@@ -7,7 +7,8 @@ applied. The image on disk is written behind, from the rows that changed.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -21,9 +22,20 @@ from actors.errors import ReadOnly
 from actors.image_writer import ImageWritten, WriteImage
 from actors.log_writer import Append
 from actors.model.event import Event
-from actors.runtime import After, Context, Effects, Fail, LoopActor, Reply, ReplyTo, Tell, handles
+from actors.runtime import (
+    After,
+    Context,
+    Effect,
+    Effects,
+    Fail,
+    LoopActor,
+    Reply,
+    ReplyTo,
+    Tell,
+    handles,
+)
 
-__all__ = ["ConsensusReplica", "Nudge", "Published", "Subscribe", "SubmitTxn"]
+__all__ = ["ConsensusReplica", "Nudge", "Published", "SubmitTxn", "Subscribe"]
 
 _IMAGE_EVERY_S: Final = 0.1
 _RETRY_S: Final = 1.0
@@ -62,7 +74,16 @@ class ConsensusReplica(LoopActor):
 
     mailbox_limit = 65_536  # the group's own queue is the bound that answers Busy
 
-    def __init__(self, group: Group, state: State, *, node: str, applied_index: int) -> None:
+    def __init__(
+        self,
+        group: Group,
+        state: State,
+        *,
+        node: str,
+        applied_index: int,
+        unwritten_rows: dict[str, Row],
+        unwritten_events: list[Event],
+    ) -> None:
         super().__init__()
         self._group = group
         self._state = state
@@ -71,10 +92,11 @@ class ConsensusReplica(LoopActor):
         self._ticket = 0
         self._waiting: dict[int, ReplyTo] = {}  # in order of ticket: tickets are answered in order
         self._opening: int | None = None
+        self._early: list[tuple[SubmitTxn, Context]] = []  # submitted before there is a session
         self._subscribers: list[str] = []
         self._applied_index = applied_index
-        self._dirty: dict[str, Row] = {}
-        self._unwritten: list[Event] = state.take_events()
+        self._dirty = unwritten_rows
+        self._unwritten = unwritten_events
         self._writing: WriteImage | None = None
         self._full_since: float | None = None
 
@@ -87,20 +109,19 @@ class ConsensusReplica(LoopActor):
         """Write what the replay of the log brought, if anything."""
         return self._image_soon()
 
-    def mark_dirty(self, txn: Txn, revision: int) -> None:
-        """Note the rows of a committed transaction for the image (also used by the replay)."""
-        for key, value in txn.ops:
-            self._dirty[key] = Row(key, revision, value)
-
     # -- submitting
 
     @handles(SubmitTxn)
-    def submit(self, message: SubmitTxn, context: Context) -> Effects:
+    def submit(self, message: SubmitTxn, context: Context) -> Iterator[Effect]:
         """Stamp and order a transaction."""
         assert context.reply is not None, "SubmitTxn is an ask"
+        if self._session == 0 and not message.opens_session:
+            self._early.append((message, context))
+            return
         if self._full_since is not None and not self._may_probe():
             full = ReadOnly("the disk is full: the node is read-only", remedy="free some space")
-            return [Fail(context.reply, full)]
+            yield Fail(context.reply, full)
+            return
         self._ticket += 1
         ticket = self._ticket
         number = 0 if message.opens_session else self._session
@@ -111,7 +132,7 @@ class ConsensusReplica(LoopActor):
         self._waiting[ticket] = context.reply
         if message.opens_session:
             self._opening = ticket
-        return self._step(Submit(ticket, txn))
+        yield from self._step(Submit(ticket, txn))
 
     def _may_probe(self) -> bool:
         """While the disk is full, let one transaction through each second to see if it still is."""
@@ -136,7 +157,7 @@ class ConsensusReplica(LoopActor):
         self._full_since = self.clock.monotonic_s()
         return self._step(message)
 
-    def _step(self, event: Input) -> Effects:
+    def _step(self, event: Input) -> Iterator[Effect]:
         effects: GroupEffects = self._group.step(event)
         if effects.append:
             yield Tell(addresses.LOG, Append(effects.append))
@@ -145,18 +166,24 @@ class ConsensusReplica(LoopActor):
         for ticket, error in effects.refuse:
             yield Fail(self._waiting.pop(ticket), error)
 
-    def _apply(self, batch: Apply) -> Any:
+    def _apply(self, batch: Apply) -> Iterator[Effect]:
         state = self._state
-        before = state.revision
+        before, opened = state.revision, 0
         for ticket, txn in zip(batch.tickets, batch.txns, strict=True):
             result = state.apply(txn)
             if isinstance(result, Committed):
-                self.mark_dirty(txn, result.revision)
+                revision = result.revision
+                for key, value in txn.ops:
+                    self._dirty[key] = Row(key, revision, value)
                 if ticket == self._opening:
-                    self._session = result.revision
+                    opened = self._session = result.revision
                     self._opening = None
             yield Reply(self._waiting.pop(ticket), result)
         self._applied_index = batch.index
+        if opened:
+            early, self._early = self._early, []
+            for message, context in early:
+                yield from self.submit(message, context)
         if state.revision == before:
             return
         events = state.take_events()
@@ -177,7 +204,7 @@ class ConsensusReplica(LoopActor):
 
     # -- the image, written behind
 
-    def _image_soon(self) -> Any:
+    def _image_soon(self) -> Iterator[Effect]:
         if self._writing is None and (self._dirty or self._unwritten):
             yield After(_IMAGE_EVERY_S, _WriteImageNow(), key="image")
 
@@ -197,7 +224,7 @@ class ConsensusReplica(LoopActor):
         return [Tell(addresses.IMAGE, self._writing)]
 
     @handles(ImageWritten)
-    def image_written(self, message: ImageWritten, context: Context) -> Effects:
+    def image_written(self, message: ImageWritten, context: Context) -> Iterator[Effect]:
         """Go on with what changed meanwhile; take the rows back when there was no room."""
         written, self._writing = self._writing, None
         if message.error is None or written is None:

@@ -7,6 +7,7 @@ event log + log) hold everything that was acknowledged.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -16,7 +17,16 @@ from actors.core.ports import EventLog, EventPage, Row, StateStore
 from actors.errors import JobdError, ReadOnly
 from actors.log_writer import Truncate
 from actors.model.event import Event
-from actors.runtime import After, Context, Effects, Reply, Tell, ThreadActor, handles
+from actors.runtime import (
+    After,
+    Context,
+    Effect,
+    Effects,
+    Reply,
+    Tell,
+    ThreadActor,
+    handles,
+)
 
 __all__ = ["ImageWriter", "ImageWritten", "ReadEvents", "WriteImage"]
 
@@ -25,7 +35,7 @@ _PRUNE_EVERY_S: Final = 60.0
 
 
 class WriteImage(msgspec.Struct, frozen=True):
-    """Rows and events of the commits up to `revision`, which the log holds up to `applied_index`."""
+    """Rows and events of the commits up to `revision`, in the log up to `applied_index`."""
 
     rows: tuple[Row, ...]
     events: tuple[Event, ...]
@@ -92,7 +102,7 @@ class ImageWriter(ThreadActor):
         return [Tell(context.sender, ImageWritten(message.applied_index))]
 
     @handles(_Checkpoint)
-    def checkpoint(self, message: _Checkpoint, context: Context) -> Effects:
+    def checkpoint(self, message: _Checkpoint, context: Context) -> Iterator[Effect]:
         """Make the image durable, then let the log drop what it covers."""
         yield After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint")
         if self._written == self._durable:

@@ -9,15 +9,27 @@ D3  No handler waits: the answer of a transaction comes as a message, then `deci
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from actors import addresses, limits
-from actors.consensus_replica import Nudge, Subscribe, SubmitTxn
+from actors.consensus_replica import Nudge, SubmitTxn, Subscribe
 from actors.core.store.txn import Committed, Result, Txn
 from actors.core.view import Change, View
-from actors.runtime import After, Answered, Ask, Context, Effects, Failed, LoopActor, Tell, handles
+from actors.runtime import (
+    After,
+    Answered,
+    Ask,
+    Context,
+    Effect,
+    Effects,
+    Failed,
+    LoopActor,
+    Tell,
+    handles,
+)
 
 __all__ = ["Decided", "StoreActor"]
 
@@ -62,11 +74,14 @@ class StoreActor(LoopActor):
         """Take the answer of a transaction; by default the feed says what matters."""
         return None
 
+    def refused(self, entity: str) -> None:
+        """Note that a transaction was not ordered at all; `decide` runs again in a moment."""
+
     def undecided(self, entity: str) -> bool:
         """Say whether a transaction of this entity is still under way."""
         return entity in self._in_flight
 
-    def submit(self, entity: str, txn: Txn | None) -> Effects:
+    def submit(self, entity: str, txn: Txn | None) -> Iterator[Effect]:
         """Submit a decision unless there is none, or one of this entity is under way (D2)."""
         if txn is not None and entity not in self._in_flight:
             self._in_flight[entity] = None
@@ -74,7 +89,7 @@ class StoreActor(LoopActor):
 
     # -- the feed
 
-    def on_start(self) -> Effects:
+    def on_start(self) -> Iterator[Effect]:
         """Derive from the state, then follow."""
         yield Tell(addresses.REPLICA, Subscribe())
         yield from self._rescan()
@@ -87,7 +102,7 @@ class StoreActor(LoopActor):
         return ()
 
     @handles(Nudge)
-    def nudge(self, message: Nudge, context: Context) -> Effects:
+    def nudge(self, message: Nudge, context: Context) -> Iterator[Effect]:
         """Take the changes after the cursor."""
         if self._cursor == self.view.revision:
             return
@@ -107,14 +122,16 @@ class StoreActor(LoopActor):
 
     def _land(self) -> None:
         """Free the entities whose commit the feed has now shown."""
-        landed = [e for e, revision in self._in_flight.items() if revision and revision <= self._cursor]
+        landed = [
+            e for e, revision in self._in_flight.items() if revision and revision <= self._cursor
+        ]
         for entity in landed:
             del self._in_flight[entity]
 
     # -- answers
 
     @handles(Answered)
-    def answered(self, message: Answered, context: Context) -> Effects:
+    def answered(self, message: Answered, context: Context) -> Iterator[Effect]:
         """Note how a transaction was judged."""
         assert isinstance(message.tag, Decided), "a store actor asks only the replica"
         entity = message.tag.entity
@@ -128,9 +145,10 @@ class StoreActor(LoopActor):
 
     @handles(Failed)
     def failed(self, message: Failed, context: Context) -> Effects:
-        """Refused for now (disk full, busy): decide again in a moment, from the state as it is then."""
+        """Refused for now (disk full, busy): decide again in a moment, from the state then."""
         assert isinstance(message.tag, Decided), "a store actor asks only the replica"
         self._in_flight.pop(message.tag.entity, None)
+        self.refused(message.tag.entity)
         return [After(_RETRY_S, _DecideAgain(), key="decide again")]
 
     @handles(_DecideAgain)

@@ -21,6 +21,10 @@ class DueIndex:
     def __len__(self) -> int:
         return len(self._due)
 
+    def get(self, key: str) -> int | None:
+        """Return when an entity is due, None when it is not in the index."""
+        return self._due.get(key)
+
     @property
     def next_ms(self) -> int | None:
         """When the next entity is due, None when there is none."""

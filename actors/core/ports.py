@@ -8,16 +8,22 @@ from typing import NamedTuple, Protocol, Self
 
 import msgspec
 
+from actors.core.log_record import LogRecord
+from actors.core.supervisor_protocol import NodeFrame
 from actors.model.event import Event
 
 __all__ = [
+    "ArtifactStore",
     "EventLog",
     "EventPage",
+    "JobLogStore",
     "LogEntry",
+    "LogPage",
     "LogStore",
     "Row",
     "StateStore",
     "StoredState",
+    "SupervisorPort",
 ]
 
 
@@ -145,3 +151,60 @@ class EventLog(Protocol):
 
     def close(self) -> None:
         """Release the files."""
+
+
+class LogPage(NamedTuple):
+    """Lines of one attempt's log in order.
+
+    `next_seq` is where to go on; with `end` there will never be more. `gaps` are ranges [from, to)
+    of sequence numbers that can't be read any more.
+    """
+
+    records: list[LogRecord]
+    next_seq: int
+    end: bool
+    gaps: list[tuple[int, int]]
+
+
+class SupervisorPort(Protocol):
+    """The node's end of the link to its job supervisor. What arrives comes as messages."""
+
+    def open(self) -> None:
+        """Begin to connect, starting a supervisor where none serves; `Welcome` follows.
+
+        Tried again by itself until it succeeds or the port is closed.
+        """
+
+    def send(self, frame: NodeFrame) -> None:
+        """Queue a frame; without a link it is dropped, and the next `Listing` tells what is so."""
+
+
+class JobLogStore(Protocol):
+    """Job logs on this node's disk: live in the spool, then in the archive. Calls block."""
+
+    def read(
+        self, attempt: str, from_seq: int = 0, limit: int = 1000, stream: int | None = None
+    ) -> LogPage:
+        """Return records of an attempt from `from_seq` on, with the gaps between."""
+
+    def archive(self, attempt: str) -> None:
+        """Move a finished attempt's records out of the spool."""
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job's records."""
+
+    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> None:
+        """Drop the oldest records past these limits."""
+
+
+class ArtifactStore(Protocol):
+    """Outputs too large for a record, named by their digest. Calls block."""
+
+    def take(self, path: Path) -> str:
+        """Move a file in and return its sha256 in hex."""
+
+    def path(self, digest: str) -> Path | None:
+        """Return the file, or None."""
+
+    def delete(self, digest: str) -> None:
+        """Forget it; unknown digests are no error."""

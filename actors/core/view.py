@@ -40,8 +40,8 @@ class View(Protocol):
     def scan(self, prefix: str, after: str = "") -> Iterator[tuple[str, Entry]]:
         """Yield (key, entry) of the keys with this prefix that are above `after`, in key order."""
 
-    def count(self, kind: str) -> int:
-        """Return how many keys have this kind (their first segment)."""
+    def count(self, prefix: str) -> int:
+        """Return how many keys have this kind, or this prefix when it goes on after the kind."""
 
     def changes(self, after: int, limit: int) -> list[Change] | None:
         """Return changes of the revisions above `after`: about `limit`, never part of a commit.

@@ -1,0 +1,1 @@
+"""The node process: boot, wiring, drain."""

@@ -76,7 +76,14 @@ def accept(
 
 
 def retry_job(
-    view: View, job_id: str, new_id: str, *, now_ms: int, principal: str, body_hash: str
+    view: View,
+    job_id: str,
+    new_id: str,
+    *,
+    now_ms: int,
+    principal: str,
+    body_hash: str,
+    idempotency: tuple[str, str, int] | None = None,
 ) -> Txn | None:
     """Return the transaction that runs a terminal job again, at once, as a new job.
 
@@ -94,6 +101,7 @@ def retry_job(
         now_ms=now_ms,
         principal=principal,
         body_hash=body_hash,
+        idempotency=idempotency,
         retry_of=job_id,
     )
     checks = (*txn.checks, at(keys.job(job_id), old.revision))

@@ -75,9 +75,26 @@ class State:
                 assert entry is not None, "the order index names only stored keys"
                 yield key, entry
 
-    def count(self, kind: str) -> int:
-        """Return how many keys have this kind."""
-        return len(self._order.get(kind, ()))
+    def newest(self, prefix: str, before: str = "") -> Iterator[tuple[str, Entry]]:
+        """Yield (key, entry) of the keys with this prefix below `before`, the last key first."""
+        order = self._order.get(keys.kind(prefix))
+        if order is None:
+            return
+        end = before or prefix + "\U0010ffff"
+        for key in order.irange(minimum=prefix, maximum=end, inclusive=(True, False), reverse=True):
+            entry = self.get(key)
+            assert entry is not None, "the order index names only stored keys"
+            yield key, entry
+
+    def count(self, prefix: str) -> int:
+        """Return how many keys have this kind, or this prefix when it goes on after the kind."""
+        kind, _, rest = prefix.partition("/")
+        order = self._order.get(kind)
+        if order is None:
+            return 0
+        if not rest:
+            return len(order)
+        return int(order.bisect_left(prefix + "\U0010ffff") - order.bisect_left(prefix))
 
     def changes(self, after: int, limit: int) -> list[Change] | None:
         """Return the changes above a revision, or None when they have left the ring."""

@@ -1,0 +1,104 @@
+"""From a job's spec to what the job supervisor spawns, and from its exit record to an ending.
+
+Pure: the slot hands over what it knows and sends what comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from actors import limits
+from actors.core.job.finish import LOST, Ending
+from actors.core.spec.output import read_output
+from actors.core.supervisor_protocol import ExitRecord, Launch
+from actors.model.job import Output
+from actors.model.spec import JobSpec, Secret
+
+__all__ = ["ending", "launch"]
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def launch(spec: JobSpec, *, job_id: str, task_index: int, n: int, fence: int, node: str) -> Launch:
+    """Return what to spawn for an attempt of a command job."""
+    return Launch(
+        argv=spec.argv,
+        environment=_environment(spec, job_id, task_index, n, fence, node),
+        cwd=spec.cwd,
+        user=spec.user,
+        umask=spec.umask,
+        kill_signal=spec.kill_signal,
+        kill_grace_ms=spec.kill_grace_ms,
+        input_json=_ENCODER.encode(spec.input) if spec.has_input else None,
+        stdin_input=spec.stdin == "input",
+        timeout_ms=spec.timeout_ms,
+        idle_timeout_ms=spec.idle_timeout_ms,
+        memory_bytes=spec.resources.memory_bytes,
+        cpu_milli=spec.resources.cpu_milli,
+        nofile=spec.limits.nofile,
+        fsize_bytes=spec.limits.fsize_bytes,
+        nproc=spec.limits.nproc,
+        log_bytes=limits.LOG_ATTEMPT_BYTES,
+        line_bytes=limits.LOG_LINE_BYTES,
+        output_bytes=limits.OUTPUT_BYTES,
+    )
+
+
+def _environment(
+    spec: JobSpec, job_id: str, task_index: int, n: int, fence: int, node: str
+) -> dict[str, str]:
+    """The job's own variables, then JobD's, which can't be overridden.
+
+    Cloud Run counts attempts from 0 and JobD from 1; its names are set so that images move over.
+    """
+    own = {name: value for name, value in spec.environment.items() if not isinstance(value, Secret)}
+    return own | {
+        "JOBD_JOB_ID": job_id,
+        "JOBD_ATTEMPT": str(n),
+        "JOBD_FENCE": str(fence),
+        "JOBD_NODE": node,
+        "JOBD_TASK_INDEX": str(task_index),
+        "JOBD_TASK_COUNT": str(spec.tasks),
+        "CLOUD_RUN_JOB": spec.name,
+        "CLOUD_RUN_EXECUTION": job_id,
+        "CLOUD_RUN_TASK_INDEX": str(task_index),
+        "CLOUD_RUN_TASK_COUNT": str(spec.tasks),
+        "CLOUD_RUN_TASK_ATTEMPT": str(n - 1),
+    }
+
+
+def ending(exit_: ExitRecord, spec: JobSpec, *, digest: str | None) -> Ending:
+    """Return what an exit means for its attempt; `digest` names a large output's artifact."""
+    failed = Ending(
+        "failed",
+        exit_.reason,
+        exit_code=exit_.code,
+        signal=exit_.signal,
+        detail=exit_.detail,
+        cpu_ms=exit_.cpu_ms,
+        max_rss_bytes=exit_.max_rss_bytes,
+    )
+    if exit_.reason == "lost":
+        return LOST._replace(detail=exit_.detail)
+    if exit_.reason == "killed":
+        return failed._replace(outcome="cancelled", reason=exit_.kill_reason or "cancelled")
+    if exit_.reason == "exit" and exit_.code == 0:
+        return _with_output(failed, exit_, spec, digest)
+    return failed
+
+
+def _with_output(
+    failed: Ending, exit_: ExitRecord, spec: JobSpec, digest: str | None
+) -> Ending:
+    """Exit code 0 is a success if the output, where there is one, is what was promised."""
+    if exit_.output_error:
+        return failed._replace(reason="output", detail=exit_.output_error)
+    succeeded = failed._replace(outcome="succeeded")
+    if digest is not None:
+        return succeeded._replace(output=Output(None, exit_.output_size, digest))
+    text, reason, detail = read_output(exit_.output, spec.output_schema)
+    if reason:
+        return failed._replace(reason=reason, detail=detail)
+    return succeeded._replace(output=Output(text, len(text)) if text is not None else None)

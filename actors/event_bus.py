@@ -1,0 +1,120 @@
+"""The event bus: the last events in memory for who listens, older ones from the event log.
+
+A listener holds its place, (revision, k), and reads on from it; a wake-up only says that there is
+more. So a slow listener loses nothing but what retention drops, and that is said as a gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Final
+
+import msgspec
+
+from actors import addresses
+from actors.consensus_replica import Published
+from actors.core.ports import EventPage
+from actors.image_writer import ReadEvents
+from actors.model.event import Event
+from actors.runtime import (
+    Answered,
+    Ask,
+    Context,
+    Effects,
+    Fail,
+    Failed,
+    LoopActor,
+    Reply,
+    ReplyTo,
+    handles,
+)
+
+__all__ = ["EventBus"]
+
+_RECENT: Final = 8_192
+
+
+class EventBus(LoopActor):
+    """One per node; answers `ReadEvents` from memory where it can."""
+
+    mailbox_limit = 100_000
+
+    def __init__(
+        self, on_disk: int, unwritten: list[Event], *, observe: Callable[[Event], None]
+    ) -> None:
+        super().__init__()
+        self._observe = observe
+        self._recent: deque[Event] = deque(unwritten[-_RECENT:], maxlen=_RECENT)
+        # Everything above this place is in `_recent`; the disk has all up to `on_disk`.
+        self._floor: tuple[int, int] = (on_disk, 1 << 30)
+
+    @handles(Published)
+    def published(self, message: Published, context: Context) -> Effects:
+        """Take the events of new commits."""
+        for event in message.events:
+            if len(self._recent) == _RECENT:
+                oldest = self._recent[0]
+                self._floor = (oldest.revision, oldest.k)
+            self._recent.append(event)
+            self._observe(event)
+        return None
+
+    @handles(ReadEvents)
+    def read(self, message: ReadEvents, context: Context) -> Effects:
+        """Answer from memory, or pass the question to the event log on disk."""
+        assert context.reply is not None, "ReadEvents is an ask"
+        if message.after < self._floor:
+            return [Ask(addresses.IMAGE, message, tag=_Older(context.reply, message))]
+        return [Reply(context.reply, EventPage(tuple(self._matching(message)), gap=False))]
+
+    def _matching(self, query: ReadEvents) -> list[Event]:
+        found: list[Event] = []
+        for event in self._newer(query.after):
+            if matches(event, query.types, query.subject):
+                found.append(event)
+                if len(found) == query.limit:
+                    break
+        return found
+
+    def _newer(self, after: tuple[int, int]) -> list[Event]:
+        newer: list[Event] = []
+        for event in reversed(self._recent):
+            if (event.revision, event.k) <= after:
+                break
+            newer.append(event)
+        newer.reverse()
+        return newer
+
+    @handles(Answered)
+    def older(self, message: Answered, context: Context) -> Effects:
+        """Join what the disk has with what it does not have yet (it is written behind)."""
+        older = message.tag
+        assert isinstance(older, _Older), "the bus asks for older events only"
+        page: EventPage = message.value
+        events = list(page.events)
+        room = older.query.limit - len(events)
+        if room > 0:
+            after = (events[-1].revision, events[-1].k) if events else older.query.after
+            rest = msgspec.structs.replace(older.query, after=max(after, self._floor), limit=room)
+            events.extend(self._matching(rest))
+        return [Reply(older.reply, EventPage(tuple(events), page.gap))]
+
+    @handles(Failed)
+    def unreadable(self, message: Failed, context: Context) -> Effects:
+        """The event log could not be read."""
+        assert isinstance(message.tag, _Older), "the bus asks for older events only"
+        return [Fail(message.tag.reply, message.error)]
+
+
+class _Older(msgspec.Struct, frozen=True):
+    reply: ReplyTo
+    query: ReadEvents
+
+
+def matches(event: Event, types: tuple[str, ...], subject: str | None) -> bool:
+    """Say whether an event has one of these types (globs; none: any) and this subject."""
+    if subject is not None and event.subject != subject:
+        return False
+    return not types or any(fnmatchcase(event.type, pattern) for pattern in types)

@@ -1,0 +1,200 @@
+"""The home of jobs: it does what is due for the entities that have their home at this node.
+
+Due are: retries, delays and `at`, expiry and timeouts, losses, fan-outs to advance, permits to pass
+on, terminal records to evict. From the state every node derives the same due index; the home acts
+at once. Every 30 s a reconcile pass walks the state and counts what only it found: that counter
+stays 0 while the feed is handled right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from actors import addresses
+from actors.core import job
+from actors.core.due import DueIndex
+from actors.core.permits import Waiters
+from actors.core.view import Change, View
+from actors.model import keys
+from actors.model.job import TERMINAL
+from actors.run_log import Forget
+from actors.runtime import (
+    After,
+    Context,
+    Effect,
+    Effects,
+    Tell,
+    handles,
+)
+from actors.store_actor import StoreActor
+from actors.task_set import Advance
+
+__all__ = ["Home"]
+
+_KINDS: Final = ("job/", "task/", "attempt/", "idempotency/", "closed/")
+_PER_TURN: Final = 256
+_EVICT_PER_TXN: Final = 128
+_RECONCILE_S: Final = 30.0
+_LONGEST_TIMER_S: Final = 60.0  # the wall clock may step: look again at least this often
+
+
+class _Tick(msgspec.Struct, frozen=True):
+    pass
+
+
+class _Reconcile(msgspec.Struct, frozen=True):
+    pass
+
+
+class Home(StoreActor):
+    """One per node; a node alone is the home of everything."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
+        self._due = DueIndex()
+        self._waiters = Waiters()
+        self._retention = job.Retention()
+        self._sets: dict[str, list[str]] = {}  # fan-outs that changed → their changed members
+        self._states: dict[str, str] = {}
+        self.jobs_by_state: Counter[str] = Counter()
+        self.repairs = 0
+
+    def on_start(self) -> Iterator[Effect]:
+        """Derive the due index, then follow the feed."""
+        yield from super().on_start() or ()
+        yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
+
+    # -- the feed
+
+    def rescan(self) -> None:
+        """Derive everything anew."""
+        self._due = DueIndex()
+        self._waiters = Waiters()
+        self._retention = job.Retention()
+        self._states.clear()
+        self.jobs_by_state.clear()
+        for kind in _KINDS:
+            for key, _ in self.view.scan(kind):
+                self._take(key)
+
+    def changed(self, change: Change) -> Iterator[Effect]:
+        """Take one change in; a job that was deleted takes its log along."""
+        if change.key.startswith(_KINDS):
+            self._take(change.key)
+        elif change.deleted and change.key.startswith("permit/"):
+            self._pass_on(change.key.split("/")[1])
+        if change.deleted and change.key.startswith("job/"):
+            yield Tell(addresses.RUN_LOG, Forget(keys.last(change.key)))
+
+    def _take(self, key: str) -> None:
+        self._due.set(key, job.due_at(self.view, key))
+        match keys.kind(key):
+            case "job":
+                self._take_job(key)
+            case "task":
+                self._sets.setdefault(key.split("/")[1], []).append(key)
+
+    def _take_job(self, key: str) -> None:
+        job_id, entry = keys.last(key), self.view.get(key)
+        self._count(job_id, entry.noun.state if entry is not None else None)
+        if entry is None:
+            self._retention.discard(job_id)
+            self._waiters.discard(job_id)
+            return
+        record = entry.noun
+        if record.state == "waiting":
+            spec = self.view.get(keys.spec(job_id))
+            assert spec is not None, "a job has its spec"
+            self._waiters.add(job_id, record, spec.noun)
+        else:
+            self._waiters.discard(job_id)
+        if record.state in TERMINAL:
+            self._retention.add(job_id, record.since_ms)
+        elif record.tasks > 1:
+            self._sets.setdefault(job_id, [])
+
+    def _count(self, job_id: str, state: str | None) -> None:
+        before = self._states.pop(job_id, None)
+        if before is not None:
+            self.jobs_by_state[before] -= 1
+        if state is not None:
+            self._states[job_id] = state
+            self.jobs_by_state[state] += 1
+
+    def _pass_on(self, hashed: str) -> None:
+        """A permit is free: the next in line may go on."""
+        for job_id in self._waiters.first(hashed, 1):
+            self._due.set(keys.job(job_id), self.clock.now_ms())
+
+    # -- deciding
+
+    def decide(self) -> Iterator[Effect]:
+        """Do what is due, and set the timer for what is next."""
+        sets, self._sets = self._sets, {}
+        for job_id, members in sets.items():
+            if self._open(job_id):
+                yield Tell(addresses.task_set(job_id), Advance(tuple(members)))
+        now_ms = self.clock.now_ms()
+        due = self._due.pop(now_ms, _PER_TURN)
+        for key in due:
+            yield from self._decide(key, now_ms)
+        yield from self._evict(now_ms)
+        yield from self._sleep(now_ms, busy=len(due) == _PER_TURN)
+
+    def _decide(self, key: str, now_ms: int) -> Iterator[Effect]:
+        """Submit what is due for one entity; its next due time comes with the feed."""
+        if self.undecided(key):
+            return
+        txn = job.due(self.view, key, now_ms=now_ms, rand=self.rng.random())
+        if txn is not None:
+            yield from self.submit(key, txn) or ()
+            return
+        next_ms = job.due_at(self.view, key)
+        self._due.set(key, next_ms if next_ms is None else max(next_ms, now_ms + 1000))
+
+    def _open(self, job_id: str) -> bool:
+        entry = self.view.get(keys.job(job_id))
+        return entry is not None and entry.noun.state not in TERMINAL
+
+    def _evict(self, now_ms: int) -> Iterator[Effect]:
+        if self.undecided("evict"):
+            return
+        excess = self._retention.excess(now_ms, _EVICT_PER_TXN)
+        if excess:
+            yield from self.submit("evict", job.evict(self.view, excess, now_ms=now_ms)) or ()
+
+    def _sleep(self, now_ms: int, *, busy: bool) -> Iterator[Effect]:
+        times = [t for t in (self._due.next_ms, self._retention.next_ms()) if t is not None]
+        ahead_s = (min(times) - now_ms) / 1000 if times else _LONGEST_TIMER_S
+        # What is due already waits for an answer or for a bucket to pass: look again in a second.
+        pause_s = 0.0 if busy else ahead_s if ahead_s > 0 else 1.0
+        yield After(min(pause_s, _LONGEST_TIMER_S), _Tick(), key="due")
+
+    @handles(_Tick)
+    def tick(self, message: _Tick, context: Context) -> Effects:
+        """Some time has passed."""
+        return self.decide()
+
+    def refused(self, entity: str) -> None:
+        """Not ordered (the disk is full): it stays due."""
+        if entity != "evict":
+            self._due.set(entity, self.clock.now_ms())
+
+    # -- reconcile
+
+    @handles(_Reconcile)
+    def reconcile(self, message: _Reconcile, context: Context) -> Iterator[Effect]:
+        """Walk the state: what is due and not in the index was missed."""
+        yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
+        for kind in _KINDS:
+            for key, _ in self.view.scan(kind):
+                due_ms = job.due_at(self.view, key)
+                known = self._due.get(key)
+                if due_ms is not None and known is None and not self.undecided(key):
+                    self.repairs += 1
+                    self._due.set(key, due_ms)
+        yield from self.decide() or ()

@@ -1,0 +1,155 @@
+"""The node agent: it keeps the node's session, and lets work begin only when all is compared.
+
+Order at boot (R2, docs/internals/job-lifecycle.md): incarnation durable → the log replayed →
+put `session/<node>` → applied → the job supervisor is spoken to, and lists what it holds → what
+the store does not know is discarded → the scheduler may claim, `/readyz` says so. Before its
+session is applied the node tells the supervisor nothing: a stale view acknowledges what it should
+not, and starts finished attempts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from actors import addresses
+from actors.consensus_replica import SubmitTxn
+from actors.core import session
+from actors.core.store.txn import Committed, Conflict
+from actors.core.supervisor_protocol import Welcome
+from actors.core.view import Change, View
+from actors.errors import JobdError
+from actors.model import keys
+from actors.runtime import (
+    After,
+    Answered,
+    Ask,
+    Context,
+    Effect,
+    Effects,
+    Failed,
+    Tell,
+    handles,
+)
+from actors.store_actor import StoreActor
+from actors.supervisor_link import Connect, Discard, SupervisorReady
+
+__all__ = ["ClaimsAllowed", "ClaimsForbidden", "NodeAgent"]
+
+_RETRY_S = 1.0
+
+
+class ClaimsAllowed(msgspec.Struct, frozen=True):
+    """To the scheduler: claim under this session, for this supervisor instance."""
+
+    session: int
+    supervisor: str
+
+
+class ClaimsForbidden(msgspec.Struct, frozen=True):
+    """To the scheduler: the session ended; what is in flight of it will not commit."""
+
+
+class _OpenSession(msgspec.Struct, frozen=True):
+    pass
+
+
+class NodeAgent(StoreActor):
+    """One per node. `next_incarnation` returns a number that is durable before it is returned."""
+
+    def __init__(
+        self,
+        view: View,
+        *,
+        node: str,
+        name: str,
+        next_incarnation: Callable[[], int],
+    ) -> None:
+        super().__init__(view)
+        self._node = node
+        self._name = name
+        self._next_incarnation = next_incarnation
+        self._incarnation = next_incarnation()
+        self._key = keys.session(node)
+        self._session = 0
+        self._welcome: Welcome | None = None
+
+    @property
+    def waits_for(self) -> Literal["", "its session", "the job supervisor"]:
+        """What the node waits for before it takes work; empty when it does."""
+        if not self._session:
+            return "its session"
+        return "" if self._welcome is not None else "the job supervisor"
+
+    @property
+    def supervisor(self) -> Welcome | None:
+        """The job supervisor's introduction, once it is compared with the store."""
+        return self._welcome
+
+    def on_start(self) -> Iterator[Effect]:
+        """Open the session; the feed is followed for its end."""
+        yield from super().on_start() or ()
+        yield from self._open() or ()
+
+    def _open(self) -> Effects:
+        """Put the one key that a boot writes, at the revision that this view knows."""
+        number, now_ms = self._incarnation, self.clock.now_ms()
+        if session.is_superseded(self.view, self._node, number):
+            raise JobdError(
+                f"another process has taken the identity of node {self._node}",
+                remedy="two processes run on copies of one data directory: stop one of them",
+            )
+        txn = session.open_session(self.view, self._node, number, self._name, now_ms)
+        return [Ask(addresses.REPLICA, SubmitTxn(txn, opens_session=True), _OpenSession(), 1e9)]
+
+    @handles(Answered)
+    def answered(self, message: Answered, context: Context) -> Iterator[Effect]:
+        """Take the session, or find out whose it is."""
+        match message.value:
+            case Committed(revision=revision):
+                self._session = revision
+                yield Tell(addresses.SUPERVISOR, Connect())
+            case Conflict():
+                yield from self._open() or ()
+
+    @handles(Failed)
+    def failed(self, message: Failed, context: Context) -> Effects:
+        """Refused for now (the disk is full): again in a moment."""
+        return [After(_RETRY_S, _OpenSession(), key="open")]
+
+    @handles(_OpenSession)
+    def open_again(self, message: _OpenSession, context: Context) -> Effects:
+        """Try again."""
+        return self._open()
+
+    # -- the job supervisor
+
+    @handles(SupervisorReady)
+    def supervisor_ready(self, message: SupervisorReady, context: Context) -> Iterator[Effect]:
+        """Discard what the store does not know, then let the scheduler claim (R4)."""
+        self._welcome = message.welcome
+        for held in message.held:
+            entry = self.view.get(held.attempt)
+            if entry is None or entry.noun.node != self._node:
+                yield Tell(addresses.SUPERVISOR, Discard(held.attempt))
+        yield Tell(addresses.SCHEDULER, ClaimsAllowed(self._session, message.welcome.instance))
+
+    # -- the session's end
+
+    def rescan(self) -> None:
+        """Nothing is derived: the session key is read where it matters."""
+
+    def changed(self, change: Change) -> Iterator[Effect]:
+        """A session that ended is replaced, incarnation durable first; attempts stand by fence."""
+        if change.key != self._key or not self._session or change.revision == self._session:
+            return
+        self._session = 0
+        self._incarnation = self._next_incarnation()
+        yield Tell(addresses.SCHEDULER, ClaimsForbidden())
+        yield from self._open() or ()
+
+    def decide(self) -> Effects:
+        """Nothing else is decided here."""
+        return None

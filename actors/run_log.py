@@ -1,0 +1,103 @@
+"""The actor of job logs and artifacts on this node's disk: read, archive, retain, wake readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from actors import limits
+from actors.core.ports import ArtifactStore, JobLogStore
+from actors.errors import JobdError
+from actors.runtime import After, Context, Effects, Fail, Reply, ThreadActor, handles
+
+__all__ = ["Archive", "Archived", "Forget", "ReadLog", "RunLog"]
+
+_PRUNE_EVERY_S: Final = 60.0
+
+
+class ReadLog(msgspec.Struct, frozen=True):
+    """Answered with a LogPage. `stream`: 1 stdout, 2 stderr, None both."""
+
+    attempt: str
+    from_seq: int
+    limit: int
+    stream: int | None = None
+
+
+class Archive(msgspec.Struct, frozen=True):
+    """Take over an ended attempt's log and its large output; answered with Archived."""
+
+    attempt: str
+    output_path: str | None = None
+
+
+class Archived(msgspec.Struct, frozen=True):
+    """`digest` names the artifact that the output has become."""
+
+    attempt: str
+    digest: str | None
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """A job's record is gone: so go its log and its artifacts."""
+
+    job_id: str
+    digests: tuple[str, ...] = ()
+
+
+class _Prune(msgspec.Struct, frozen=True):
+    pass
+
+
+class RunLog(ThreadActor):
+    """One per node; blocking file work in a thread of its own."""
+
+    mailbox_limit = 10_000
+
+    def __init__(self, logs: JobLogStore, artifacts: ArtifactStore) -> None:
+        super().__init__()
+        self._logs = logs
+        self._artifacts = artifacts
+
+    def on_start(self) -> Effects:
+        """Begin the rounds of retention."""
+        return [After(_PRUNE_EVERY_S, _Prune(), key="prune")]
+
+    @handles(ReadLog)
+    def read(self, message: ReadLog, context: Context) -> Effects:
+        """Answer with records."""
+        assert context.reply is not None, "ReadLog is an ask"
+        try:
+            page = self._logs.read(message.attempt, message.from_seq, message.limit, message.stream)
+        except JobdError as error:
+            return [Fail(context.reply, error)]
+        return [Reply(context.reply, page)]
+
+    @handles(Archive)
+    def archive(self, message: Archive, context: Context) -> Effects:
+        """Take over what the supervisor may then forget."""
+        assert context.reply is not None, "Archive is an ask"
+        digest = None
+        try:
+            if message.output_path is not None:
+                digest = self._artifacts.take(Path(message.output_path))
+            self._logs.archive(message.attempt)
+        except JobdError as error:
+            return [Fail(context.reply, error)]
+        return [Reply(context.reply, Archived(message.attempt, digest))]
+
+    @handles(Forget)
+    def forget(self, message: Forget, context: Context) -> Effects:
+        """Delete what belonged to an evicted or deleted job."""
+        self._logs.delete(message.job_id)
+        for digest in message.digests:
+            self._artifacts.delete(digest)
+        return None
+
+    @handles(_Prune)
+    def prune(self, message: _Prune, context: Context) -> Effects:
+        """Drop the oldest logs past the limits."""
+        self._logs.prune(self.clock.now_ms(), limits.LOG_KEEP_S, limits.LOG_KEEP_BYTES)
+        return [After(_PRUNE_EVERY_S, _Prune(), key="prune")]

@@ -1,0 +1,273 @@
+"""The scheduler of a node: it claims pending attempts for its free slots (pull, architecture §5).
+
+Every node's scheduler has the whole pending set from the feed and decides for itself alone; two
+that want the same attempt conflict in the store. What it reserves locally stands until the feed
+shows what became of the claim, so a node never holds more attempts than slots (I-k).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from actors import addresses
+from actors.core import job
+from actors.core.pending import Pending, PendingQueue
+from actors.core.placement import Candidate, NodeCapacity, feasible, place
+from actors.core.store.txn import Committed, Result
+from actors.core.view import Change, View
+from actors.executor_slot import Begin, Look, SlotFree
+from actors.model import keys
+from actors.model.job import Attempt, Job
+from actors.model.spec import JobSpec, Resources
+from actors.node_agent import ClaimsAllowed, ClaimsForbidden
+from actors.runtime import (
+    Context,
+    Effect,
+    Effects,
+    Tell,
+    handles,
+)
+from actors.store_actor import StoreActor
+
+__all__ = ["Scheduler"]
+
+_WINDOW: Final = 256
+
+
+class _LookFurther(msgspec.Struct, frozen=True):
+    pass
+
+
+class Scheduler(StoreActor):
+    """One per node. `total` is what the node has; slots beyond its number only drain."""
+
+    def __init__(self, view: View, *, node: str, total: NodeCapacity, slots: int) -> None:
+        super().__init__(view)
+        self._node = node
+        self._total = total
+        self._claim_as: ClaimsAllowed | None = None
+        self._pending = PendingQueue()
+        self._unfit: set[tuple[str, int]] = set()  # what can never start here
+        self._slots: list[str | None] = [None] * slots  # attempt, or record being claimed
+        self._held: dict[str, tuple[int, Resources]] = {}  # the same → (slot, what it reserves)
+        self._of_job: dict[str, set[int]] = {}
+
+    # -- what others ask
+
+    @property
+    def queue_depth(self) -> int:
+        """How many attempts wait for a slot."""
+        return len(self._pending) + len(self._unfit)
+
+    @property
+    def capacity(self) -> NodeCapacity:
+        """What the node has, and what of it is free."""
+        reserved = [resources for _, resources in self._held.values()]
+        return self._total._replace(
+            slots_free=sum(holder is None for holder in self._slots[: self._total.slots_total]),
+            cpu_milli_free=self._total.cpu_milli_total - sum(r.cpu_milli for r in reserved),
+            memory_free=self._total.memory_total - sum(r.memory_bytes for r in reserved),
+        )
+
+    # -- the feed
+
+    def rescan(self) -> None:
+        """Derive the pending set from the state."""
+        self._pending = PendingQueue()
+        self._unfit.clear()
+        for kind in ("job/", "task/"):
+            for key, _ in self.view.scan(kind):
+                self._place(key)
+
+    def on_start(self) -> Iterator[Effect]:
+        """Take the attempts that the state says this node holds, then follow the feed."""
+        yield from super().on_start() or ()
+        for key, entry in self.view.scan("attempt/"):
+            yield from self._hold(key, entry.revision, entry.noun)
+
+    def changed(self, change: Change) -> Iterator[Effect]:
+        """Take one change in."""
+        match keys.kind(change.key):
+            case "job" | "task":
+                self._place(change.key)
+                yield from self._look_at_slots(change.key.split("/")[1])
+            case "attempt":
+                entry = self.view.get(change.key)
+                if entry is not None:
+                    yield from self._hold(change.key, entry.revision, entry.noun)
+                elif change.key in self._held:
+                    yield Tell(addresses.slot(self._held[change.key][0]), Look())
+
+    def _place(self, key: str) -> None:
+        """Have a record in the pending set exactly while it is eligible and not being claimed."""
+        job_id, index = _work_of(key)
+        self._unfit.discard((job_id, index))
+        entry = self.view.get(key)
+        if entry is None or entry.noun.state != "pending" or key in self._held:
+            self._pending.discard(job_id, index)
+            return
+        job_entry = self.view.get(keys.job(job_id))
+        assert job_entry is not None, "a task has its job"
+        of_job: Job = job_entry.noun
+        if of_job.tasks > 1 and keys.kind(key) == "job":
+            return  # its tasks wait, not it
+        self._pending.add(
+            Pending(job_id, index, of_job.priority, entry.noun.eligible_ms, of_job.submitted_ms)
+        )
+
+    def ahead_of(self, job_id: str, task_index: int) -> int | None:
+        """How many wait before this one; None when it does not wait here."""
+        return self._pending.ahead_of(job_id, task_index, self.clock.now_ms())
+
+    # -- slots
+
+    def _hold(self, attempt: str, fence: int, noun: Attempt) -> Iterator[Effect]:
+        """An attempt of this node is in the state: its slot has it."""
+        if noun.node != self._node or attempt in self._held:
+            return
+        job_id, index, _ = keys.attempt_parts(attempt)
+        record = self._record(job_id, index)
+        if record in self._held:
+            self._free(record)
+        spec = self._spec(job_id)
+        self._take(noun.slot, attempt, spec.resources)
+        self._of_job.setdefault(job_id, set()).add(noun.slot)
+        yield Tell(addresses.slot(noun.slot), Begin(attempt, fence))
+
+    def _take(self, slot: int, holder: str, resources: Resources) -> None:
+        assert self._slots[slot] is None, "a slot holds one attempt (I-k)"
+        self._slots[slot] = holder
+        self._held[holder] = (slot, resources)
+
+    def _free(self, holder: str) -> None:
+        slot, _ = self._held.pop(holder)
+        self._slots[slot] = None
+
+    @handles(SlotFree)
+    def slot_free(self, message: SlotFree, context: Context) -> Effects:
+        """Nothing is left of an attempt: its slot may have another."""
+        job_id, _, _ = keys.attempt_parts(message.attempt)
+        self._free(message.attempt)
+        slots = self._of_job[job_id]
+        slots.discard(message.slot)
+        if not slots:
+            del self._of_job[job_id]
+        return self.decide()
+
+    def _look_at_slots(self, job_id: str) -> Iterator[Effect]:
+        for slot in self._of_job.get(job_id, ()):
+            yield Tell(addresses.slot(slot), Look())
+
+    # -- claiming
+
+    @handles(ClaimsAllowed)
+    def claims_allowed(self, message: ClaimsAllowed, context: Context) -> Effects:
+        """The session stands and the job supervisor is compared with the store."""
+        self._claim_as = message
+        return self.decide()
+
+    @handles(ClaimsForbidden)
+    def claims_forbidden(self, message: ClaimsForbidden, context: Context) -> Effects:
+        """No claim of the ended session commits any more; none is made before the next."""
+        self._claim_as = None
+        return None
+
+    def decide(self) -> Iterator[Effect]:
+        """Claim what is next for each free slot."""
+        if self._claim_as is None:
+            return
+        passed: set[Pending] = set()  # wait behind a permit: the next one may have the slot
+        while (free := self.capacity.slots_free) > 0:
+            window = self._window(passed)
+            placed = place((c for _, c in window), [self.capacity], (), free)
+            if not placed:
+                yield from self._set_aside(window)
+                return
+            entries = {(c.job_id, c.task_index): entry for entry, c in window}
+            for found in placed:
+                entry = entries[found.job_id, found.task_index]
+                claimed = yield from self._claim(entry)
+                if not claimed:
+                    passed.add(entry)
+
+    @handles(_LookFurther)
+    def look_further(self, message: _LookFurther, context: Context) -> Effects:
+        """Behind what was set aside there may be something that fits."""
+        return self.decide()
+
+    def _window(self, passed: set[Pending]) -> list[tuple[Pending, Candidate]]:
+        """The best of what is eligible; how far a turn looks past records that have to wait."""
+        entries = self._pending.best_first(self.clock.now_ms())
+        wanted = (entry for entry in entries if entry not in passed)
+        return [
+            (entry, Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id)))
+            for entry in islice(wanted, _WINDOW)
+        ]
+
+    def _set_aside(self, window: list[tuple[Pending, Candidate]]) -> Iterator[Effect]:
+        """Take out what can never start here, so that it does not stand before the rest."""
+        found = False
+        for entry, candidate in window:
+            if any(reason.permanent for reason in feasible(candidate.spec, self.capacity)):
+                self._pending.discard(entry.job_id, entry.task_index)
+                self._unfit.add((entry.job_id, entry.task_index))
+                found = True
+        if found and len(window) == _WINDOW:
+            yield Tell(self.address, _LookFurther())
+
+    def _claim(self, entry: Pending) -> Generator[Effect, None, bool]:
+        """Reserve a slot and submit the claim; False when it has to wait for a permit."""
+        assert self._claim_as is not None, "claims are allowed"
+        slot = self._slots.index(None)
+        txn = job.claim(
+            self.view,
+            entry.job_id,
+            entry.task_index,
+            node=self._node,
+            session_revision=self._claim_as.session,
+            slot=slot,
+            supervisor=self._claim_as.supervisor,
+            now_ms=self.clock.now_ms(),
+        )
+        if isinstance(txn, job.Wait):
+            return False
+        record = self._record(entry.job_id, entry.task_index)
+        self._pending.discard(entry.job_id, entry.task_index)
+        self._take(slot, record, self._spec(entry.job_id).resources)
+        yield from self.submit(record, txn) or ()
+        return True
+
+    def decided(self, entity: str, result: Result) -> Effects:
+        """A claim that did not commit gives its slot back; one that did keeps it (rule 10)."""
+        if not isinstance(result, Committed):
+            self._give_back(entity)
+        return None
+
+    def refused(self, entity: str) -> None:
+        """Not ordered at all (the disk is full): as a conflict."""
+        self._give_back(entity)
+
+    def _give_back(self, entity: str) -> None:
+        if entity in self._held:
+            self._free(entity)
+        self._place(entity)
+
+    # -- names
+
+    def _spec(self, job_id: str) -> JobSpec:
+        entry = self.view.get(keys.spec(job_id))
+        assert entry is not None, "a job has its spec"
+        return entry.noun  # type: ignore[no-any-return]
+
+    def _record(self, job_id: str, index: int) -> str:
+        return keys.task(job_id, index) if self._spec(job_id).fanned_out else keys.job(job_id)
+
+
+def _work_of(key: str) -> tuple[str, int]:
+    """Return (job id, task index) of a job's or a task's key."""
+    parts = key.split("/")
+    return parts[1], int(parts[2]) if parts[0] == "task" else 0

@@ -1,0 +1,155 @@
+"""The data directory of a node: its version, its lock, its identity.
+
+format        one integer; a node refuses a directory of another version
+lock          held (flock) by the one process that uses the directory
+node.json     who the node is: id, cluster, incarnation; replaced atomically and fsynced
+admin.token   the token minted at the first start, 0600
+run/          sockets and node.json for who looks for this node, 0700
+log/ events/ spool/ logs/ artifacts/ state.sqlite
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from actors.errors import DataDirectory
+
+__all__ = ["FORMAT", "NodeDirectory", "write_atomically"]
+
+FORMAT: Final = 1
+
+
+class NodeDirectory:
+    """An opened, locked data directory."""
+
+    def __init__(self, path: Path, lock_fd: int, identity: dict[str, Any]) -> None:
+        self.path = path
+        self._lock_fd = lock_fd
+        self._identity = identity
+
+    @classmethod
+    def open(cls, path: Path, *, new_id: str) -> NodeDirectory:
+        """Open or create a directory and lock it; a new one gets `new_id`. Raises DataDirectory."""
+        path = path.absolute()
+        try:
+            for folder in (path, path / "run"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (path / "run").chmod(0o700)
+            lock_fd = _lock(path)
+        except OSError as error:
+            raise DataDirectory(
+                f"the data directory {path} can't be used: {error.strerror}",
+                remedy="give another one with --data, or mend its owner and permissions",
+            ) from None
+        try:
+            _check_format(path)
+            identity = _identity(path, new_id)
+        except BaseException:
+            os.close(lock_fd)
+            raise
+        return cls(path, lock_fd, identity)
+
+    @property
+    def node_id(self) -> str:
+        """This node's id, minted with the directory."""
+        return str(self._identity["id"])
+
+    @property
+    def incarnation(self) -> int:
+        """The incarnation last taken."""
+        return int(self._identity["incarnation"])
+
+    def next_incarnation(self) -> int:
+        """Take the next incarnation: durable when this returns."""
+        self._identity["incarnation"] = self.incarnation + 1
+        write_atomically(self.path / "node.json", json.dumps(self._identity).encode(), sync=True)
+        return self.incarnation
+
+    @property
+    def run(self) -> Path:
+        """Where sockets and what others need to find this node live."""
+        return self.path / "run"
+
+    def close(self) -> None:
+        """Let another process have the directory."""
+        os.close(self._lock_fd)
+
+
+def write_atomically(path: Path, content: bytes, *, sync: bool = False, mode: int = 0o600) -> None:
+    """Replace a file as a whole: readers see the old content or the new one."""
+    temporary = path.with_name(f".{path.name}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(fd, content)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    temporary.replace(path)
+    if sync:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _lock(path: Path) -> int:
+    fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(fd)
+        raise DataDirectory(
+            f"the data directory {path} is in use by process {holder}",
+            remedy="stop that node, or give this one another directory with --data",
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _check_format(path: Path) -> None:
+    file = path / "format"
+    if not file.exists():
+        if (path / "log").exists():
+            raise DataDirectory(
+                f"{path} holds a log but no `format` file",
+                remedy="restore the file from a backup; this directory may be a partial copy",
+            )
+        write_atomically(file, f"{FORMAT}\n".encode(), sync=True)
+        return
+    text = file.read_text().strip()
+    if text != str(FORMAT):
+        raise DataDirectory(
+            f"the data directory {path} has format {text[:20]!r}, this node reads format {FORMAT}",
+            remedy="start it with the JobD version that wrote it",
+        )
+
+
+def _identity(path: Path, new_id: str) -> dict[str, Any]:
+    file = path / "node.json"
+    if not file.exists():
+        if (path / "log").exists():
+            raise DataDirectory(
+                f"{path} holds a log but no `node.json`",
+                remedy="restore the file from a backup; a node must not lose its identity",
+            )
+        identity: dict[str, Any] = {"id": new_id, "cluster": new_id, "incarnation": 0}
+        write_atomically(file, json.dumps(identity).encode(), sync=True)
+        return identity
+    try:
+        identity = json.loads(file.read_text())
+        if not isinstance(identity["id"], str) or not isinstance(identity["incarnation"], int):
+            raise TypeError("id and incarnation have other types")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataDirectory(
+            f"{file} is damaged: {error}",
+            remedy="restore it from a backup; its incarnation must not go back",
+        ) from None
+    return identity

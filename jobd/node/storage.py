@@ -1,0 +1,67 @@
+"""Open what a node has on disk, and bring its state up to the end of the log."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from actors.core.consensus.group import BATCH
+from actors.core.consensus.solo import decode_batch
+from actors.core.ports import EventLog, LogStore, Row, StateStore
+from actors.core.store.state import State
+from actors.core.store.txn import Committed
+from actors.errors import Corrupt
+from actors.model.event import Event
+
+__all__ = ["Recovered", "recover"]
+
+
+class Recovered(NamedTuple):
+    """The state at the end of the log, and what the image on disk lacks of it."""
+
+    state: State
+    applied_index: int  # the last record of the log
+    image_index: int  # the last record that the image holds
+    image_revision: int
+    unwritten_rows: dict[str, Row]
+    unwritten_events: list[Event]
+    replayed: int
+    took_s: float
+
+
+def recover(log: LogStore, store: StateStore, events: EventLog) -> Recovered:
+    """Load the image and replay the log behind it. Raises Corrupt."""
+    began = time.monotonic()
+    image = store.load()
+    state = State()
+    state.restore(image.revision, image.rows, image.sessions)
+    rows: dict[str, Row] = {}
+    index = image.applied_index
+    for entry in log.replay(index):
+        if entry.index != index + 1 or entry.kind != BATCH:
+            raise Corrupt(
+                f"the log goes on with record {entry.index} of kind {entry.kind} "
+                f"where {index + 1} was expected",
+                remedy="restore the data directory from a backup",
+            )
+        index = entry.index
+        for txn in decode_batch(entry.payload):
+            result = state.apply(txn)
+            if isinstance(result, Committed):
+                rows.update((key, Row(key, result.revision, value)) for key, value in txn.ops)
+    if log.last_index < image.applied_index:
+        raise Corrupt(
+            f"the image holds record {image.applied_index}, the log ends at {log.last_index}",
+            remedy="the directory is a mix of two copies: restore it from one backup",
+        )
+    new = [event for event in state.take_events() if event.revision > events.last_revision]
+    return Recovered(
+        state,
+        index,
+        image.applied_index,
+        image.revision,
+        rows,
+        new,
+        index - image.applied_index,
+        time.monotonic() - began,
+    )
