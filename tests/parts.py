@@ -9,7 +9,7 @@ import pytest
 __all__ = ["need"]
 
 PARTS = frozenset(
-    {"browser", "cgroup", "docker", "fuse", "gpu", "netns", "redis", "registry", "root"}
+    {"browser", "cgroup", "docker", "fuse", "gpu", "netns", "redis", "registry", "rocksdb", "root"}
 )
 
 
