@@ -163,30 +163,41 @@ def _take_schemas(obj: Values, values: Values, problems: Problems) -> None:
     """Check both schemas, and the input by its own."""
     for key in ("input_schema", "output_schema"):
         if key in values and problems.clean(key):
-            for path, message in schema_problems(values[key]):
-                problems.add((key, *path), message)
+            _add_found(schema_problems(values[key]), key, problems)
     values["has_input"] = "input" in obj
     if "input_schema" in values and problems.clean("input", "input_schema"):
         if not values["has_input"]:
             problems.add(("input",), "input is missing; input_schema asks for it")
             return
-        for path, message in value_problems(values["input_schema"], obj["input"]):
-            problems.add(("input", *path), message)
+        _add_found(value_problems(values["input_schema"], obj["input"]), "input", problems)
+
+
+def _add_found(found: list[tuple[Path, str]], key: str, problems: Problems) -> None:
+    """Add what a schema says below a key; a path may have several faults."""
+    messages: dict[Path, str] = {}
+    for path, message in dict.fromkeys(found):
+        messages[path] = f"{messages[path]}; {message}" if path in messages else message
+    for path, message in messages.items():
+        problems.add((key, *path), message)
 
 
 def _take_keys(values: Values, problems: Problems) -> None:
     """Resolve the keys of concurrency and idempotency by the input."""
-    if not problems.clean("input", "concurrency", "idempotency"):
+    if not problems.clean("input"):
         return
     data = values.get("input")
     seen: set[str] = set()
+    entries = []
     for i, entry in enumerate(values.get("concurrency", ())):
+        if entry is None:  # has a problem of its own
+            continue
         path: Path = ("concurrency", i, "key")
         entry["key"] = fill(entry["key"], data, path, problems)
         if entry["key"] in seen:
             problems.add(path, f"the key {shown(entry['key'])} stands here twice")
         seen.add(entry["key"])
-    values["concurrency"] = tuple([Concurrency(**entry) for entry in values.get("concurrency", ())])
+        entries.append(Concurrency(**entry))
+    values["concurrency"] = tuple(entries)
     if idempotency := values.pop("idempotency", None):
         path = ("idempotency", "key")
         values["idempotency_key"] = fill(idempotency["key"], data, path, problems)

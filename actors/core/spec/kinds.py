@@ -321,9 +321,10 @@ def read_fields(
 def _unknown(key: str, fields: Mapping[str, Field], elsewhere: Mapping[str, str]) -> str:
     if key in elsewhere:
         return elsewhere[key]
-    hint = did_you_mean(key, fields)
-    if not hint and len(fields) <= _KNOWN_LISTED:
-        hint = f"; known here: {', '.join(sorted(fields))}"
+    if len(fields) > _KNOWN_LISTED:
+        hint = did_you_mean(key, fields)
+    else:  # the list is better than a far-fetched word: gpu is no slip for cpu
+        hint = did_you_mean(key, fields, 0.7) or f"; known here: {', '.join(sorted(fields))}"
     return f"unknown key {shown(key)}{hint}"
 
 

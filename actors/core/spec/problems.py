@@ -32,7 +32,6 @@ Place = Callable[[Path], tuple[int, int]]
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _SHOWN_CHARACTERS: Final = 60
-_CLOSE: Final = 0.7
 
 
 class TooManyProblemsError(Exception):
@@ -102,13 +101,18 @@ def shown(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` when one of the known words is close, else nothing."""
+def did_you_mean(word: str, known: Iterable[str], least: float = 0.6) -> str:
+    """Return `; did you mean X?` when a known word is close, else nothing.
+
+    Close is the same letters in another order, or a difflib ratio of at least `least`.
+    """
     import difflib  # only a spec that is wrong needs it
 
     words = {other.lower(): other for other in known}
     # The comparison is quadratic, and a long word is no slip of the finger.
-    close = difflib.get_close_matches(word[:_SHOWN_CHARACTERS].lower(), words, 1, _CLOSE)
+    slip = word[:_SHOWN_CHARACTERS].lower()
+    close = [other for other in words if sorted(other) == sorted(slip)]
+    close = close or difflib.get_close_matches(slip, words, 1, least)
     return f"; did you mean {words[close[0]]}?" if close else ""
 
 

@@ -37,9 +37,12 @@ def read_yaml(reading: Reading) -> Any:
         for event in yaml.parse(reading.text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        parts = [part for part in (error.context, error.problem) if part]
-        raise UnreadableError(mark.index if mark else 0, ": ".join(parts)) from None
+        mark, began = error.problem_mark, error.context_mark
+        context = error.context or ""
+        if context and began:
+            context += f" that begins in line {began.line + 1}"
+        message = ": ".join(part for part in (context, error.problem) if part)
+        raise UnreadableError(mark.index if mark else 0, message) from None
     except yaml.reader.ReaderError as error:
         raise UnreadableError(error.position, f"YAML can't hold this: {error.reason}") from None
     return builder.root
