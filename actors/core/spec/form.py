@@ -79,6 +79,7 @@ _PLAINS: Final[Mapping[type, Kind]] = {
     float: _PLAIN,
     bool: _PLAIN,
 }
+_SCHEMA: Final = map_of(_LINES, JSON)._replace(schema={"title": "JSON Schema", "type": "object"})
 _LABELS: Final = map_of(_LABEL, either("text", _PLAINS))
 
 
@@ -89,8 +90,8 @@ def _durations(
     seconds = integer(-(-least_ms // 1000), DURATION_MS // 1000)
     return {
         name: Field(target, duration(least_ms), doc, default),
-        f"{name}_secs": Field(target, scaled(seconds, 1000)),
-        f"{name}_ms": Field(target, integer(least_ms, DURATION_MS)),
+        f"{name}_secs": Field(target, scaled(seconds, 1000), f"{name} in seconds"),
+        f"{name}_ms": Field(target, integer(least_ms, DURATION_MS), f"{name} in milliseconds"),
     }
 
 
@@ -128,7 +129,9 @@ _ON_FAILURE: Final = {
 }
 _TRIGGER: Final = {
     "at": Field("at_ms", MOMENT, "due at this moment (RFC 3339, with its zone)"),
-    **_durations("delay", "delay_ms", "due this long after it was submitted", least_ms=0),
+    **_durations(
+        "delay", "delay_ms", "due this long after it was submitted", least_ms=0, default=""
+    ),
 }
 _NODE_LOST: Final = {
     **_durations("wait", "wait_ms", "for the node to come back", least_ms=0, default="2m"),
@@ -155,7 +158,7 @@ _LIMITS: Final = {
 }
 _RESOURCES: Final = {
     "cpu": Field("cpu_milli", scaled(number(0.001, 4096), 1000, 1), "cores reserved"),
-    "memory": Field("memory_bytes", SIZE, "memory reserved, and its limit"),
+    "memory": Field("memory_bytes", SIZE, "memory reserved"),
 }
 _PLACEMENT: Final = {
     "labels": Field("labels", _LABELS, "the node must have them", "{}"),
@@ -193,11 +196,9 @@ COMMON: Final[dict[str, Field]] = {
         "variables: text, numbers and booleans as text, or `{secret: NAME}`",
         "{}",
     ),
-    "input": Field("input", JSON, "any JSON; the job gets it as it is", "none"),
-    "input_schema": Field("input_schema", map_of(text(lines=True), JSON), "JSON Schema of it"),
-    "output_schema": Field(
-        "output_schema", map_of(text(lines=True), JSON), "JSON Schema of the output"
-    ),
+    "input": Field("input", JSON, "the job gets it as it is", "none"),
+    "input_schema": Field("input_schema", _SCHEMA, "what the input must satisfy"),
+    "output_schema": Field("output_schema", _SCHEMA, "what the output must satisfy"),
     "labels": Field("labels", _LABELS, "to find it by", "{}"),
     "trigger": Field("trigger", record(_TRIGGER, Trigger), "when it is due", "now"),
     "resources": Field("resources", record(_RESOURCES, Resources), "what an attempt reserves"),
@@ -211,10 +212,14 @@ COMMON: Final[dict[str, Field]] = {
     ),
     "idempotency": Field("idempotency", record(_IDEMPOTENCY, dict, ("key",)), "one job per key"),
     "idempotent": Field("idempotent", BOOLEAN, "running it twice does no harm", "false"),
-    **_durations("timeout", "timeout_ms", "of one attempt"),
-    **_durations("total_timeout", "total_timeout_ms", "of the job with all its attempts"),
-    **_durations("schedule_timeout", "schedule_timeout_ms", "of one wait for a slot"),
-    **_durations("idle_timeout", "idle_timeout_ms", "without a line of output"),
+    **_durations("timeout", "timeout_ms", "most that one attempt takes"),
+    **_durations(
+        "total_timeout", "total_timeout_ms", "most that the job takes with all its attempts"
+    ),
+    **_durations(
+        "schedule_timeout", "schedule_timeout_ms", "most that an attempt waits for a slot"
+    ),
+    **_durations("idle_timeout", "idle_timeout_ms", "most that an attempt is silent"),
     **_durations("expires", "expires_ms", "not started by then: expired"),
     "retry": Field("retry", record(_RETRY, Retry), "how failures are tried again"),
     "on_failure": Field("retry", record(_ON_FAILURE, _retry, ("type",)), "`retry` in fewer words"),
@@ -249,11 +254,17 @@ COMMON: Final[dict[str, Field]] = {
 _PROCESS: Final[dict[str, Field]] = {
     "cwd": Field("cwd", _LINE, "working directory", "a new one per attempt"),
     "user": Field(
-        "user", text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", "a user's name"), "whom it runs as"
+        "user",
+        text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", "a user's name"),
+        "the user that it runs as",
     ),
-    "stdin": Field("stdin", choice("null", "input"), "`input`: the input's JSON", "null"),
-    "kill_signal": Field("kill_signal", choice(*_SIGNALS, prefix="SIG"), "asks it to end", "TERM"),
-    **_durations("kill_grace", "kill_grace_ms", "from then to KILL", least_ms=0, default="10s"),
+    "stdin": Field("stdin", choice("null", "input"), "`input` puts the input's JSON there", "null"),
+    "kill_signal": Field(
+        "kill_signal", choice(*_SIGNALS, prefix="SIG"), "asks its processes to end", "TERM"
+    ),
+    **_durations(
+        "kill_grace", "kill_grace_ms", "from the kill signal to KILL", least_ms=0, default="10s"
+    ),
     "limits": Field("limits", record(_LIMITS, Limits), "of its processes (setrlimit)"),
 }
 OWN: Final[dict[str, dict[str, Field]]] = {
@@ -261,15 +272,21 @@ OWN: Final[dict[str, dict[str, Field]]] = {
         "cmd": Field("cmd", _LINE, "the program"),
         "args": Field("args", list_of(_LINES), "its arguments", "[]"),
         "shell": Field(
-            "shell", text(r"(?s:.*\S.*)", "a shell line", lines=True), "a line for /bin/sh -c"
+            "shell",
+            text(r"(?s:.*\S.*)", "a shell line", lines=True),
+            "a line for `/bin/sh -c`, instead of cmd and args",
         ),
-        "umask": Field("umask", text(r"0?[0-7]{3}", 'octal text such as "077"'), "octal", '"077"'),
+        "umask": Field(
+            "umask", text(r"0?[0-7]{3}", 'octal text such as "077"'), "octal, as text", '"077"'
+        ),
         **_PROCESS,
     },
     "container": {
         "image": Field("image", text(r"[A-Za-z0-9][\w./:@-]*", "an image"), "an OCI image"),
         "command": Field("command", list_of(_LINES), "what runs in it", "the image's own"),
-        "entrypoint": Field("entrypoint", list_of(_LINES), "before it", "the image's own"),
+        "entrypoint": Field(
+            "entrypoint", list_of(_LINES), "what gets the command", "the image's own"
+        ),
         "volumes": Field(
             "volumes",
             list_of(record(_VOLUME, dict, ("source", "target"))),
@@ -286,11 +303,16 @@ OWN: Final[dict[str, dict[str, Field]]] = {
     },
     "js": {
         "module": Field(
-            "module", text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "a module's name"), "a module"
+            "module",
+            text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "a module's name"),
+            "a stored module",
         ),
-        "code": Field("code", text(r"(?s:.*\S.*)", "JavaScript", lines=True), "or its text"),
+        "code": Field("code", text(r"(?s:.*\S.*)", "JavaScript", lines=True), "its text, instead"),
         "function": Field(
-            "function", text(r"[A-Za-z_$][\w$]{0,127}", "a function's name"), "called", "run"
+            "function",
+            text(r"[A-Za-z_$][\w$]{0,127}", "a function's name"),
+            "what is called in it",
+            "run",
         ),
     },
 }

@@ -40,6 +40,7 @@ __all__ = [
     "list_of",
     "map_of",
     "number",
+    "properties",
     "read_fields",
     "record",
     "scaled",
@@ -75,7 +76,7 @@ class Field(NamedTuple):
 
     target: str
     kind: Kind
-    doc: str = ""
+    doc: str
     default: str = ""
 
 
@@ -182,7 +183,7 @@ def duration(least_ms: int) -> Kind:
             result = None
         return result
 
-    return Kind({"type": "string", "pattern": DURATION_PATTERN}, read)
+    return Kind({"title": "duration", "type": "string", "pattern": DURATION_PATTERN}, read)
 
 
 def _read_size(value: Any, path: Path, problems: Problems) -> int | None:
@@ -194,7 +195,10 @@ def _read_size(value: Any, path: Path, problems: Problems) -> int | None:
 
 
 SIZE: Final = Kind(
-    {"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 1}]},
+    {
+        "title": "size",
+        "anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 1}],
+    },
     _read_size,
 )
 
@@ -210,7 +214,7 @@ def _read_moment(value: Any, path: Path, problems: Problems) -> int | None:
     return result
 
 
-MOMENT: Final = Kind({"type": "string", "pattern": MOMENT_PATTERN}, _read_moment)
+MOMENT: Final = Kind({"title": "moment", "type": "string", "pattern": MOMENT_PATTERN}, _read_moment)
 
 
 def list_of(kind: Kind, least: int = 0, most: int = 0) -> Kind:
@@ -271,7 +275,7 @@ def record(
     """A mapping with known keys; `make` gets the normal forms by their targets."""
     schema = {
         "type": "object",
-        "properties": {key: field.kind.schema for key, field in fields.items()},
+        "properties": properties(fields),
         "additionalProperties": False,
         "required": list(required),
     }
@@ -288,6 +292,18 @@ def record(
         return make(**found) if complete else None
 
     return Kind(schema, read)
+
+
+def properties(fields: Mapping[str, Field]) -> dict[str, Any]:
+    """Return the JSON Schema `properties` of some keys."""
+    return {
+        key: {**field.kind.schema, "description": _description(field)}
+        for key, field in fields.items()
+    }
+
+
+def _description(field: Field) -> str:
+    return f"{field.doc} (default: {field.default})" if field.default else field.doc
 
 
 def read_fields(

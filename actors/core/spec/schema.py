@@ -5,11 +5,10 @@ It says all that one key can say; what needs several keys at once is said by `pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from actors.core.spec.form import COMMON, OWN, REQUIRED
-from actors.core.spec.kinds import Field
+from actors.core.spec.kinds import properties
 
 __all__ = ["job_schema"]
 
@@ -21,20 +20,13 @@ def job_schema() -> dict[str, Any]:
         "title": "JobD job spec",
         "type": "object",
         "required": list(REQUIRED),
-        "properties": _properties(COMMON),
+        "properties": properties(COMMON),
         "oneOf": [
             {
                 "title": f"{type_} job",
-                "properties": {**_properties(own), "type": {"const": type_}},
+                "properties": {"type": {"const": type_}, **properties(own)},
             }
             for type_, own in OWN.items()
         ],
         "unevaluatedProperties": False,
-    }
-
-
-def _properties(fields: Mapping[str, Field]) -> dict[str, Any]:
-    return {
-        key: {**field.kind.schema, "description": field.doc} if field.doc else field.kind.schema
-        for key, field in fields.items()
     }
