@@ -24,6 +24,7 @@ from actors.core.log_record import (
     LogRecord,
     line_count,
 )
+from actors.core.spec.quantity import duration_ms, moment_ms
 from actors.errors import InvalidInput, NotFound
 from actors.model import keys
 from actors.model.job import TERMINAL
@@ -42,12 +43,16 @@ _STREAMS: Final = {name: stream for stream, name in _NAMES.items()}
 
 
 class LogQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Records of one attempt (the last one, without `attempt`) from the seq `from` on."""
+    """Records of one attempt (the last one, without `attempt`) from the seq `from` on.
+
+    `since` is a moment (RFC 3339) or how long ago (`10m`); older records are left out.
+    """
 
     task: int = 0
     attempt: int | None = None
     from_: int = msgspec.field(default=0, name="from")
     limit: int = 100
+    since: str | None = None
     stream: Literal["stdout", "stderr", "jobd"] | None = None
 
 
@@ -56,6 +61,7 @@ class StreamQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     task: int | None = None
     attempt: int = 0
+    since: str | None = None
     stream: Literal["stdout", "stderr", "jobd"] | None = None
 
 
@@ -124,7 +130,8 @@ async def read_logs(call: Call[LogQuery, None]) -> Reply:
             check_limit(query.limit),
             _number(query.stream),
         )
-    lines = [_line(query.task, attempt, record) for record in page.records]
+    since_ms = _moment(query.since, call.clock())
+    lines = [_line(query.task, attempt, r) for r in page.records if r.time_ms >= since_ms]
     return Reply(LogPageView(lines, page.next_seq, page.end, page.gaps))
 
 
@@ -133,7 +140,8 @@ async def stream_logs(call: Call[StreamQuery, None]) -> web.StreamResponse:
     job_id, query = call.path("id"), call.query
     job = find_job(call.gateway.view, job_id).noun
     resumed = call.request.headers.get("Last-Event-ID")
-    tail = LogTail(call.gateway, job_id, _number(query.stream))
+    since_ms = _moment(query.since, call.clock())
+    tail = LogTail(call.gateway, job_id, _number(query.stream), since_ms)
     if resumed is not None:
         tail.place = Place.parse(resumed)
     else:
@@ -158,10 +166,11 @@ async def stream_logs(call: Call[StreamQuery, None]) -> web.StreamResponse:
 class LogTail:
     """Walks a job's log from a place to its end, as far as it is written."""
 
-    def __init__(self, gateway: Gateway, job_id: str, stream: int | None) -> None:
+    def __init__(self, gateway: Gateway, job_id: str, stream: int | None, since_ms: int) -> None:
         self._gateway = gateway
         self._job_id = job_id
         self._stream = stream
+        self._since_ms = since_ms
         self.place = Place(0, 0, 0)
         self.last_task = 0
         self.over = False
@@ -181,10 +190,13 @@ class LogTail:
                 self.place = self.place._replace(attempt=progress.n)
             newest = self.place.attempt >= progress.n
             ended = not newest or progress.state != "running"
+            before = self.place
             frames = await self._page() if self.place.attempt else []
             if frames:
                 yield frames
-            elif not ended:
+            if self.place != before:
+                continue
+            if not ended:
                 return
             elif not newest:
                 self.place = Place(self.place.task, self.place.attempt + 1, 0)
@@ -200,15 +212,16 @@ class LogTail:
         page = await self._gateway.read_log(
             self._job_id, task, attempt, seq, PAGE_RECORDS, self._stream
         )
+        self.place = Place(task, attempt, page.next_seq)
         frames = [
             EventStream.frame("gap", {"task": task, "attempt": attempt, "from": low, "to": high})
             for low, high in page.gaps
         ]
         for record in page.records:
-            self.place = Place(task, attempt, record.seq + line_count(record.data))
-            line = _line(task, attempt, record)
-            frames.append(EventStream.frame("log", line, str(self.place)))
-        self.place = Place(task, attempt, max(self.place.seq, page.next_seq))
+            if record.time_ms >= self._since_ms:
+                behind = Place(task, attempt, record.seq + line_count(record.data))
+                line = _line(task, attempt, record)
+                frames.append(EventStream.frame("log", line, str(behind)))
         return frames
 
     def _is_final(self) -> bool:
@@ -222,6 +235,16 @@ def _end(gateway: Gateway, job_id: str) -> bytes:
     if entry is None:
         return EventStream.frame("end", {"id": job_id, "state": "deleted"})
     return EventStream.frame("end", job_view(gateway.view, job_id, entry))
+
+
+def _moment(text: str | None, now_ms: int) -> int:
+    """Return the Unix milliseconds of `since`: a moment, or how long ago. Raises InvalidInput."""
+    if text is None:
+        return 0
+    ago_ms, moment = duration_ms(text), moment_ms(text)
+    if ago_ms is None and moment is None:
+        raise InvalidInput(f"since must be a moment or a duration such as 10m, not {text!r}")
+    return moment or now_ms - (ago_ms or 0)
 
 
 def _number(stream: str | None) -> int | None:

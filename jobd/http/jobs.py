@@ -25,6 +25,7 @@ from jobd.http.route import JSON, Call, Reply, Route
 __all__ = ["ROUTES"]
 
 SCAN_CHUNK: Final = 500  # records looked at in one turn of the loop
+_ABOVE_IDS: Final = "~"  # sorts behind every character of an id
 PARSE_ON_LOOP_BYTES: Final = 16 * 1024
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 
@@ -127,11 +128,14 @@ async def list_jobs(call: Call[JobList, None]) -> Reply:
     query, view = call.query, call.gateway.view
     limit = check_limit(query.limit)
     wanted = _filter(query)
-    before = read_cursor(query)
+    prefix = query.id_prefix or ""
+    before = read_cursor(query) or (prefix and prefix + _ABOVE_IDS)
     items: list[JobView] = []
     while len(items) < limit:
         chunk = list(islice(call.gateway.newest_jobs(before), SCAN_CHUNK))
         for before, entry in chunk:
+            if before < prefix:
+                return Reply(JobPage(items, None))
             if wanted(before, entry.noun):
                 items.append(job_view(view, before, entry))
                 if len(items) == limit:

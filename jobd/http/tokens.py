@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from actors.core.spec.quantity import duration_ms
 from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.ids import NAME_RE
@@ -18,11 +19,11 @@ __all__ = ["ROUTES"]
 
 
 class TokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A token to mint; `ttl_secs` 0 is never expiring."""
+    """A token to mint; `ttl` is a duration (`30d`), without one it never expires."""
 
     name: str
     scopes: list[Literal["read", "run", "write", "admin"]]
-    ttl_secs: int = 0
+    ttl: str | None = None
 
 
 class TokenView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +72,12 @@ async def create_token(call: Call[NoQuery, TokenBody]) -> Reply:
     body = call.body
     if not NAME_RE.fullmatch(body.name):
         raise InvalidInput(f"a token's name must match {NAME_RE.pattern}")
-    if not body.scopes or body.ttl_secs < 0:
-        raise InvalidInput("a token has at least one scope, and no negative ttl_secs")
-    expires_ms = call.clock() + body.ttl_secs * 1_000 if body.ttl_secs else 0
+    if not body.scopes:
+        raise InvalidInput("a token has at least one scope")
+    ttl_ms = 0 if body.ttl is None else duration_ms(body.ttl)
+    if ttl_ms is None or (body.ttl is not None and ttl_ms == 0):
+        raise InvalidInput(f"ttl must be a duration such as 30d, not {body.ttl!r}")
+    expires_ms = call.clock() + ttl_ms if ttl_ms else 0
     scopes = tuple(sorted(set(body.scopes)))
     minted = await call.gateway.create_token(body.name, scopes, expires_ms)
     return Reply(Minted(minted.token_id, minted.text), revision=minted.revision)

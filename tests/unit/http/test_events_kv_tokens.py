@@ -102,7 +102,7 @@ def test_kv_lists_and_limits(served: Facade) -> None:
 
 
 def test_tokens_are_minted_used_and_revoked(served: Facade) -> None:
-    made = served.api("POST", "/tokens", {"name": "ci", "scopes": ["read"], "ttl_secs": 60})
+    made = served.api("POST", "/tokens", {"name": "ci", "scopes": ["read"], "ttl": "1m"})
     assert made.status == 201
     token = made.json["token"]
     listed = served.api("GET", "/tokens").json["items"]
@@ -122,7 +122,8 @@ def test_tokens_are_minted_used_and_revoked(served: Facade) -> None:
         {"name": "x", "scopes": []},
         {"name": "Bad Name", "scopes": ["read"]},
         {"name": "x", "scopes": ["root"]},
-        {"name": "x", "scopes": ["read"], "ttl_secs": -1},
+        {"name": "x", "scopes": ["read"], "ttl": "-1s"},
+        {"name": "x", "scopes": ["read"], "ttl": "0s"},
         {"name": "x", "scopes": ["read"], "more": 1},
         [],
     ],

@@ -137,6 +137,21 @@ def test_marked_streams(served: Facade) -> None:
     assert STDERR == 2
 
 
+def test_since_leaves_older_records_out(served: Facade) -> None:
+    job_id = submit(served)
+    attempt = served.do(served.gateway.start, job_id)
+    served.do(served.gateway.write_log, attempt, b"old\n")
+    served.gateway.now_ms += 60_000
+    served.do(served.gateway.write_log, attempt, b"new\n")
+    served.do(served.gateway.end, attempt, FAILED)
+    for since in ("30s", "2027-01-15T08:00:30Z"):
+        page = served.api("GET", f"/jobs/{job_id}/logs?since={since}").json
+        assert [r["text"] for r in page["items"]] == ["new\n"]
+        with served.stream(f"/jobs/{job_id}/logs/stream?since={since}") as frames:
+            assert [i for _, i, _ in frames] == ["0.1.2", ""]
+    assert served.api("GET", f"/jobs/{job_id}/logs?since=yesterday").status == 400
+
+
 def _make_pending(served: Facade, job_id: str) -> None:
     """Play the due index: a scheduled retry becomes pending."""
     served.gateway.now_ms += 3_600_000
