@@ -36,6 +36,9 @@ def main() -> int:
     if os.fork():
         return 0  # the node waits for this one; the child is nobody's
     os.setsid()
+    os.closerange(
+        3, os.sysconf("SC_OPEN_MAX")
+    )  # what the node's launcher left open goes no further
     run = run_directory(data)
     run.mkdir(mode=RUN_MODE, parents=True, exist_ok=True)
     lock = os.open(run / "jobs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -56,7 +59,7 @@ def main() -> int:
 
 
 def _redirect(errors: Path) -> None:
-    """Hold none of the node's files: a pipe of its launcher would never end."""
+    """Keep nothing of the node's own standard files."""
     null = os.open(os.devnull, os.O_RDWR)
     err = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(null, 0)
