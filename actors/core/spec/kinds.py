@@ -153,7 +153,7 @@ BOOLEAN: Final = Kind({"type": "boolean"}, _read_boolean)
 
 
 def choice(*words: str, prefix: str = "") -> Kind:
-    """One of some words; in capitals and with this prefix, too, when there is one."""
+    """One of some words, each with or without the prefix: `TERM`, `SIGTERM`."""
     known = frozenset(words)
     schema = {"enum": [*words, *(prefix + word for word in words if prefix)]}
 
