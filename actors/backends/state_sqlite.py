@@ -33,6 +33,7 @@ CREATE TABLE kv (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), mark BLOB NOT NULL) STRICT;
 """
+_REMEDY: Final = "Remove the image: the node builds it anew from its log or a checkpoint."
 _PRIMARY: Final = 0xFF  # the low byte of an extended result code
 
 
@@ -229,6 +230,8 @@ def _errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(path, error) from error
+    except UnicodeDecodeError as error:  # a message that quotes damaged bytes
+        raise Corrupt(f"state image {path} is damaged", remedy=_REMEDY) from error
 
 
 def _translated(path: Path, error: sqlite3.Error) -> Exception:
@@ -244,5 +247,5 @@ def _translated(path: Path, error: sqlite3.Error) -> Exception:
     if primary == sqlite3.SQLITE_IOERR:
         return StorageFailed(what)
     if isinstance(error, sqlite3.DatabaseError):
-        return Corrupt(what, remedy="Remove the image: it is built anew from log or checkpoint.")
+        return Corrupt(what, remedy=_REMEDY)
     return error

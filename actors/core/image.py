@@ -92,11 +92,17 @@ def advance(
     return Mark(applied_index, revision, sessions, keys, total % _MODULUS)
 
 
-def checked_row(key: bytes, revision: int, value: bytes, check: int) -> Row:
-    """Return a stored row. Raises Corrupt when its check fails."""
-    if row_check(key, revision, value) != check:
-        raise Corrupt(f"state image: row {key!r} fails its checksum", remedy=_REMEDY)
-    return Row(key.decode(), revision, value)
+def checked_row(key: object, revision: object, value: object, check: object) -> Row:
+    """Return a stored row, whatever an engine with flipped bits gave. Raises Corrupt."""
+    if (
+        isinstance(key, bytes)
+        and isinstance(revision, int)
+        and isinstance(value, bytes)
+        and revision >= 0
+        and row_check(key, revision, value) == check
+    ):
+        return Row(key.decode(), revision, value)
+    raise Corrupt(f"state image: row {key!r} fails its checksum", remedy=_REMEDY)
 
 
 def checked_rows(mark: Mark, stored: Iterable[tuple[bytes, int, bytes, int]]) -> Iterator[Row]:
@@ -124,9 +130,9 @@ def encode_mark(mark: Mark) -> bytes:
     return _CRC.pack(google_crc32c.value(body)) + body
 
 
-def decode_mark(data: bytes) -> Mark:
+def decode_mark(data: object) -> Mark:
     """Return the mark. Raises Corrupt, DataDirectory (another version)."""
-    if _CRC.pack(google_crc32c.value(data[4:])) != data[:4]:
+    if not isinstance(data, bytes) or _CRC.pack(google_crc32c.value(data[4:])) != data[:4]:
         raise Corrupt("state image: the mark fails its checksum", remedy=_REMEDY)
     version, applied_index, revision, sessions, keys, total = msgspec.msgpack.decode(data[4:])
     if version != _FORMAT:
