@@ -1,2 +1,94 @@
 """`jobd`: the node process."""
-def main() -> None: ...
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from actors.errors import ConfigError, Corrupt, DataDirectory, JobdError, StorageFailed
+from jobd import config as configuration
+
+__all__ = ["main"]
+
+# sysexits.h: data, can't create, I/O, configuration; anything else is 70 (internal).
+_EXIT_CODES: Final[dict[type[JobdError], int]] = {
+    Corrupt: 65,
+    DataDirectory: 73,
+    StorageFailed: 74,
+    ConfigError: 78,
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="jobd-cluster", prog_name="jobd")
+def cli() -> None:
+    """Run a JobD node."""
+
+
+@cli.command()
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="A jobd.yaml to read."
+)
+@click.option("--data", help="The data directory.  [default: ./jobd-data]")
+@click.option("--name", help="The node's name.  [default: the host name]")
+@click.option("--http", metavar="HOST:PORT", help="The HTTP API.  [default: 127.0.0.1:8080]")
+@click.option("--metrics", metavar="HOST:PORT", help="Metrics.  [default: 127.0.0.1:9090]")
+@click.option("--slots", type=click.IntRange(1, 1024), help="Jobs at a time.  [default: cores]")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="A label of the node.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", type=click.Choice(["json", "pretty"]))
+@click.option("--stop-jobs", is_flag=True, help="Cancel running jobs before the node stops.")
+@click.option(
+    "--insecure-no-auth", is_flag=True, help="Ask for no token; only where HTTP is on loopback."
+)
+def start(config_file: Path | None, stop_jobs: bool, **options: Any) -> None:
+    """Start a node and serve until SIGTERM or SIGINT; running jobs go on without it."""
+    try:
+        config = configuration.load(config_file, os.environ, _flags(options))
+        from jobd.node import boot, logs
+
+        logs.configure(config.log.level, config.log.format)
+        boot.run(config, stop_jobs=stop_jobs)
+    except JobdError as error:
+        click.echo(f"jobd: {error.message}", err=True)
+        if error.remedy:
+            click.echo(f"      {error.remedy}", err=True)
+        sys.exit(_EXIT_CODES.get(type(error), 70))
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    names = {
+        "data": "node.data",
+        "name": "node.name",
+        "slots": "node.slots",
+        "http": "http.bind",
+        "metrics": "telemetry.metrics",
+        "log_level": "log.level",
+        "log_format": "log.format",
+    }
+    flags = {names[key]: value for key, value in options.items() if key in names and value}
+    if options["insecure_no_auth"]:
+        flags["auth.enabled"] = False
+    if options["labels"]:
+        flags["node.labels"] = dict(_label(text) for text in options["labels"])
+    return flags
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--label {text!r} is not K=V", remedy="for example --label zone=a")
+    return name, value
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="jobd")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from actors.backends.job_log_archive import Archive, Archived
 from actors.backends.job_supervisor.spool import (
@@ -31,24 +31,13 @@ from actors.backends.job_supervisor.spool import (
     read_exit,
 )
 from actors.core.log_record import LogRecord, Torn, decode_record, line_count, lines_of
+from actors.core.ports import LogPage
 from actors.errors import NotFound
 from actors.limits import LOG_CHUNK_BYTES
 
-__all__ = ["JobLogs", "LogPage"]
+__all__ = ["JobLogs"]
 
 _PACKED_BYTES: Final = LOG_CHUNK_BYTES  # a larger log is moved, not copied
-
-
-class LogPage(NamedTuple):
-    """Lines in order. `gaps` are [from, to) sequence numbers that can't be read any more.
-
-    `next_seq` is where to go on; with `end` there will never be more.
-    """
-
-    records: list[LogRecord]
-    next_seq: int
-    end: bool
-    gaps: list[tuple[int, int]]
 
 
 class JobLogs:

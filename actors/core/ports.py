@@ -183,18 +183,18 @@ class JobLogStore(Protocol):
     """Job logs on this node's disk: live in the spool, then in the archive. Calls block."""
 
     def read(
-        self, attempt: str, from_seq: int = 0, limit: int = 1000, stream: int | None = None
+        self, attempt_key: str, from_seq: int = 0, limit: int = 1000, stream: int | None = None
     ) -> LogPage:
         """Return records of an attempt from `from_seq` on, with the gaps between."""
 
-    def archive(self, attempt: str) -> None:
+    def archive(self, attempt_key: str) -> None:
         """Move a finished attempt's records out of the spool."""
 
     def delete(self, job_id: str) -> None:
         """Forget a job's records."""
 
-    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> None:
-        """Drop the oldest records past these limits."""
+    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
+        """Drop the oldest logs past these limits; return how many went."""
 
 
 class ArtifactStore(Protocol):

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from actors.backends.job_supervisor.endpoint import RUN_MODE, connect, run_directory
 from actors.backends.job_supervisor.spawn import base_environment
@@ -112,8 +112,7 @@ class SupervisorClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         """Hand frames on; a supervisor that talks nonsense is left."""

@@ -40,6 +40,9 @@ class State:
         self.sessions = SessionTables()
         self.revision = 0
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     # -- reading (a View)
 
     def get(self, key: str) -> Entry | None:

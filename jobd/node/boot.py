@@ -1,0 +1,154 @@
+"""The life of a node process: open, recover, serve, and leave running jobs to their supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from actors.errors import ConfigError, JobdError
+from actors.model.ids import make_id
+from actors.model.job import TERMINAL
+from actors.model.token import SCOPES
+from jobd.config import Config
+from jobd.http.app import build_app, build_metrics_app, serve
+from jobd.node.data_directory import NodeDirectory, write_atomically
+from jobd.node.wiring import Node
+
+__all__ = ["run"]
+
+_log: Final = logging.getLogger(__name__)
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+# What the other threads do is short: let them have the interpreter soon (an fsync that is done
+# waits for it otherwise up to 5 ms).
+_SWITCH_INTERVAL_S: Final = 0.0005
+
+
+def run(config: Config, *, stop_jobs: bool = False) -> None:
+    """Run a node until it is told to stop. Raises JobdError when it can't start or go on."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    new_id = make_id(time.time_ns() // 1_000_000, secrets.randbits(80))
+    directory = NodeDirectory.open(Path(config.node.data), new_id=new_id)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_main(config, directory, stop_jobs=stop_jobs))
+    finally:
+        directory.close()
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    node = Node(config, directory)
+    runners = []
+    try:
+        node.start()
+        runner, http = await _serve_http(config, node)
+        runners.append(runner)
+        metrics = None
+        if config.telemetry.metrics:
+            runner, metrics = await _serve_metrics(config, node)
+            runners.append(runner)
+        await _announce(config, directory, node, http, metrics)
+        await _until(stopping, node)
+        if stop_jobs and not node.fatal.done():
+            await _stop_jobs(node)
+    finally:
+        (directory.run / "node.json").unlink(missing_ok=True)
+        for runner in runners:
+            await runner.cleanup()
+        if not node.fatal.done():
+            await node.stop()
+    if node.fatal.done():
+        raise node.fatal.result()
+
+
+async def _until(stopping: asyncio.Event, node: Node) -> None:
+    """Return when the node was told to stop, or can't go on."""
+    node.fatal.add_done_callback(lambda _: stopping.set())
+    await stopping.wait()
+
+
+async def _serve_http(config: Config, node: Node) -> tuple[Any, str]:
+    host, port = _address("http.bind", "--http", config.http.bind)
+    if not config.auth.enabled and host not in _LOOPBACK:
+        raise ConfigError(
+            f"http.bind {config.http.bind} is not loopback and authentication is off",
+            remedy="leave out --insecure-no-auth, or bind to 127.0.0.1",
+        )
+    app = build_app(
+        node.gateway,
+        clock=node.host.clock.now_ms,
+        auth_enabled=config.auth.enabled,
+        allowed_hosts=config.http.allowed_hosts,
+    )
+    runner, actual = await _bind(app, host, port, "--http")
+    return runner, f"{host}:{actual}"
+
+
+async def _serve_metrics(config: Config, node: Node) -> tuple[Any, str]:
+    host, port = _address("telemetry.metrics", "--metrics", config.telemetry.metrics)
+    app = build_metrics_app(node.metrics.registry, allowed_hosts=config.http.allowed_hosts)
+    runner, actual = await _bind(app, host, port, "--metrics")
+    return runner, f"{host}:{actual}"
+
+
+async def _bind(app: Any, host: str, port: int, flag: str) -> tuple[Any, int]:
+    try:
+        return await serve(app, host, port)
+    except ConfigError as error:
+        raise ConfigError(error.message, remedy=f"give another address with {flag}") from None
+
+
+def _address(key: str, flag: str, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(
+            f"{key} {text!r} is not HOST:PORT", remedy=f"for example {flag} 127.0.0.1:8080"
+        )
+    return host.strip("[]"), int(port)
+
+
+async def _announce(
+    config: Config, directory: NodeDirectory, node: Node, http: str, metrics: str | None
+) -> None:
+    """Mint the admin token at the first start, and say where this node is found."""
+    token_file = directory.path / "admin.token"
+    if not token_file.exists():
+        minted = await node.gateway.create_token("admin", SCOPES, 0)
+        write_atomically(token_file, f"{minted.text}\n".encode(), sync=True)
+    url = f"http://{http}"
+    found = {"url": url, "metrics": metrics, "pid": os.getpid(), "node": directory.node_id}
+    write_atomically(directory.run / "node.json", json.dumps(found).encode())
+    _log.info("node %s serves %s (data in %s)", directory.node_id, url, directory.path)
+
+
+async def _stop_jobs(node: Node) -> None:
+    """Cancel what is open and wait for its end."""
+    open_jobs = [
+        job_id for job_id, entry in node.gateway.newest_jobs() if entry.noun.state not in TERMINAL
+    ]
+    for job_id in open_jobs:
+        try:
+            await node.gateway.cancel_job(job_id, "the node stops", None)
+        except JobdError as error:
+            _log.warning("job %s was not cancelled: %s", job_id, error)
+    for job_id in open_jobs:
+        await node.gateway.wait_job(job_id, "terminal", 30.0)

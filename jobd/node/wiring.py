@@ -1,0 +1,325 @@
+"""The composition root: the one place that knows both the actors and the backends.
+
+A node is put together here from its configuration and its data directory, and taken apart in the
+reverse order. Actors get what they need injected; they never look for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from actors import addresses
+from actors.backends.artifacts import Artifacts
+from actors.backends.event_segments import EventSegments
+from actors.backends.job_logs import JobLogs
+from actors.backends.job_supervisor.client import SupervisorClient
+from actors.backends.segment_log import SegmentLog
+from actors.backends.state_memory import MemoryStateStore
+from actors.backends.state_rocksdb import RocksdbStateStore
+from actors.backends.state_sqlite import SqliteStateStore
+from actors.consensus_replica import ConsensusReplica
+from actors.core.consensus.solo import Solo
+from actors.core.explain import explain
+from actors.core.placement import NodeCapacity
+from actors.core.ports import StateStore
+from actors.core.supervisor_protocol import SupervisorFrame
+from actors.errors import JobdError, StorageFailed
+from actors.event_bus import EventBus
+from actors.execution import Execution
+from actors.executor_slot import ExecutorSlot
+from actors.home import Home
+from actors.image_writer import ImageWriter
+from actors.log_writer import LogWriter
+from actors.model import keys
+from actors.model.ids import make_id
+from actors.node_agent import NodeAgent
+from actors.run_log import RunLog
+from actors.runtime import LoopHost
+from actors.runtime.actor import Behaviour
+from actors.scheduler import Scheduler
+from actors.supervisor_link import LinkLost, SupervisorLink
+from actors.task_set import TaskSet
+from actors.wakeups import Wakeups
+from jobd import __version__
+from jobd.config import Config
+from jobd.http.gateway import NodeStatus
+from jobd.node.data_directory import NodeDirectory
+from jobd.node.gateway import NodeGateway, StatusSource
+from jobd.node.metrics import NodeMetrics
+from jobd.node.storage import Recovered, recover
+from jobd.node.supervisor_port import ReconnectingPort
+
+__all__ = ["Node", "open_state_store"]
+
+_log: Final = logging.getLogger(__name__)
+_TASK_SET_IDLE_S: Final = 60.0
+
+
+def open_state_store(engine: str, data: Path) -> StateStore:
+    """Open the image of a data directory with an engine. Raises ConfigError, Corrupt."""
+    match engine:
+        case "rocksdb":
+            return RocksdbStateStore.open(data / "state.rocksdb")
+        case "memory":
+            return MemoryStateStore.open()
+        case _:
+            return SqliteStateStore.open(data / "state.sqlite")
+
+
+class _Disk(NamedTuple):
+    log: SegmentLog
+    store: StateStore
+    events: EventSegments
+    recovered: Recovered
+
+
+class Node:
+    """One node's actors, running on the present event loop."""
+
+    def __init__(self, config: Config, directory: NodeDirectory) -> None:
+        self._config = config
+        self._directory = directory
+        self._began = time.monotonic()
+        self._name = config.node.name or socket.gethostname()
+        self._slots = config.node.slots or len(os.sched_getaffinity(0))
+        self._actors: dict[str, Any] = {}  # the present instance of each pinned actor
+        self._loop = asyncio.get_running_loop()
+        self.fatal: asyncio.Future[JobdError] = self._loop.create_future()
+        self.host = LoopHost(on_fatal=self._gave_up)
+        self._disk = self._open_disk()
+        self.state = self._disk.recovered.state
+        self.metrics = NodeMetrics(self.state)
+        self._artifacts = Artifacts(directory.path / "artifacts")
+        self._port = self._supervisor_port()
+        self.gateway = self._make_gateway()
+
+    # -- the disk
+
+    def _open_disk(self) -> _Disk:
+        data = self._directory.path
+        store = open_state_store(self._config.storage.engine, data)
+        events = EventSegments.open(data / "events")
+        log = SegmentLog.open(data / "log")
+        recovered = recover(log, store, events)
+        _log.info(
+            "recovered %d keys at revision %d, %d log records replayed in %.3f s",
+            len(recovered.state),
+            recovered.state.revision,
+            recovered.replayed,
+            recovered.took_s,
+        )
+        return _Disk(log, store, events, recovered)
+
+    # -- the actors
+
+    def start(self) -> None:
+        """Spawn the actors, those first that others rest on."""
+        disk, state, node = self._disk, self.state, self._directory.node_id
+        recovered, host = disk.recovered, self.host
+        self._spawn_once(
+            addresses.LOG,
+            lambda: LogWriter(
+                disk.log, fatal=self._storage_failed, observe_fsync=self.metrics.observe_fsync
+            ),
+        )
+        self._spawn_once(
+            addresses.IMAGE,
+            lambda: ImageWriter(disk.store, disk.events, applied_index=recovered.image_index),
+        )
+        self._spawn(
+            addresses.EVENT_BUS,
+            lambda: EventBus(
+                disk.events.last_revision,
+                recovered.unwritten_events,
+                observe=self.metrics.observe_event,
+            ),
+        )
+        self._spawn_once(
+            addresses.REPLICA,
+            lambda: ConsensusReplica(
+                Solo(recovered.applied_index),
+                state,
+                node=node,
+                applied_index=recovered.applied_index,
+                unwritten_rows=recovered.unwritten_rows,
+                unwritten_events=recovered.unwritten_events,
+            ),
+        )
+        self._spawn(addresses.WAKEUPS, lambda: Wakeups(state))
+        self._spawn(
+            addresses.RUN_LOG, lambda: RunLog(JobLogs(self._directory.path), self._artifacts)
+        )
+        host.entities(
+            addresses.task_set(""),
+            lambda address: TaskSet(state, keys.last(address)),
+            idle_s=_TASK_SET_IDLE_S,
+        )
+        self._spawn(addresses.HOME, lambda: Home(state))
+        self._start_execution(node)
+        self.metrics.serve(
+            host, lambda: self._scheduler.queue_depth, lambda: self._actors[addresses.HOME].repairs
+        )
+
+    def _start_execution(self, node: str) -> None:
+        state, parent = self.state, addresses.EXECUTION
+        self._spawn(parent, Execution)
+        self._spawn(addresses.SUPERVISOR, lambda: SupervisorLink(self._port), parent)
+        slots = self._slots_to_start(node)
+        for index in range(slots):
+            self._spawn(addresses.slot(index), self._slot_factory(index), parent)
+        self._spawn(
+            addresses.SCHEDULER,
+            lambda: Scheduler(state, node=node, total=self._capacity(), slots=slots),
+            parent,
+        )
+        self._spawn(
+            addresses.AGENT,
+            lambda: NodeAgent(
+                state,
+                node=node,
+                name=self._name,
+                next_incarnation=self._directory.next_incarnation,
+            ),
+            parent,
+        )
+
+    def _slot_factory(self, index: int) -> Callable[[], ExecutorSlot]:
+        return lambda: ExecutorSlot(self.state, index=index, node=self._name)
+
+    def _slots_to_start(self, node: str) -> int:
+        """Attempts of before a smaller `--slots` keep theirs until they end."""
+        held = (e.noun.slot for _, e in self.state.scan("attempt/") if e.noun.node == node)
+        return max([self._slots, *(int(slot) + 1 for slot in held)])
+
+    def _spawn(
+        self, address: str, factory: Callable[[], Behaviour], parent: str | None = None
+    ) -> None:
+        def make() -> Any:
+            actor = self._actors[address] = factory()
+            return actor
+
+        self.host.spawn(make, address, parent=parent)
+
+    def _spawn_once(self, address: str, factory: Callable[[], Behaviour]) -> None:
+        """Spawn what holds promises to others: when it crashes, the node restarts from its log."""
+
+        def make() -> Any:
+            if address in self._actors:
+                raise JobdError(
+                    f"{address} crashed; what it had promised can't be kept by another instance",
+                    remedy="start the node again: it recovers from its log",
+                )
+            actor = self._actors[address] = factory()
+            return actor
+
+        self.host.spawn(make, address)
+
+    def _supervisor_port(self) -> ReconnectingPort:
+        def connect_as(
+            on_frame: Callable[[SupervisorFrame], None], on_lost: Callable[[], None]
+        ) -> SupervisorClient:
+            directory = self._directory
+            return SupervisorClient(
+                directory.path, directory.node_id, directory.incarnation, on_frame, on_lost
+            )
+
+        return ReconnectingPort(
+            connect_as,
+            on_frame=lambda frame: self.host.tell(addresses.SUPERVISOR, frame),
+            on_lost=lambda: self.host.tell(addresses.SUPERVISOR, LinkLost()),
+            on_trouble=lambda text: _log.warning("no job supervisor yet: %s", text),
+        )
+
+    # -- what it says of itself
+
+    @property
+    def _scheduler(self) -> Scheduler:
+        scheduler: Scheduler = self._actors[addresses.SCHEDULER]
+        return scheduler
+
+    def _capacity(self) -> NodeCapacity:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        cpu_milli = len(os.sched_getaffinity(0)) * 1000
+        return NodeCapacity(
+            node=self._directory.node_id,
+            slots_total=self._slots,
+            slots_free=self._slots,
+            cpu_milli_total=cpu_milli,
+            cpu_milli_free=cpu_milli,
+            memory_total=memory,
+            memory_free=memory,
+            executors=frozenset({"command"}),
+            labels=self._config.node.labels,
+            name=self._name,
+        )
+
+    def _new_id(self) -> str:
+        return make_id(self.host.clock.now_ms(), secrets.randbits(80))
+
+    def _make_gateway(self) -> NodeGateway:
+        return NodeGateway(
+            self.host,
+            self.state,
+            clock=self.host.clock,
+            new_id=self._new_id,
+            artifacts=self._artifacts,
+            source=StatusSource(status=self._status, health=self._health, explain=self._explain),
+        )
+
+    def _status(self) -> NodeStatus:
+        capacity = self._scheduler.capacity
+        jobs = self._actors[addresses.HOME].jobs_by_state
+        return NodeStatus(
+            node=self._directory.node_id,
+            name=self._name,
+            version=__version__,
+            uptime_s=time.monotonic() - self._began,
+            revision=self.state.revision,
+            slots_total=capacity.slots_total,
+            slots_free=capacity.slots_free,
+            jobs={state: count for state, count in jobs.items() if count},
+            storage={"engine": self._config.storage.engine, **self._disk.store.stats()},
+            read_only="the disk is full" if self._actors[addresses.REPLICA].read_only else None,
+        )
+
+    def _health(self) -> tuple[bool, str]:
+        agent: NodeAgent = self._actors[addresses.AGENT]
+        return (False, f"waits for {agent.waits_for}") if agent.waits_for else (True, "")
+
+    def _explain(self, job_id: str) -> dict[str, Any]:
+        scheduler = self._scheduler
+        found = explain(
+            self.state,
+            job_id,
+            [scheduler.capacity],
+            self.host.clock.now_ms(),
+            ahead=scheduler.ahead_of(job_id, 0),
+        )
+        assert found is not None, "the caller has seen the job in this turn"
+        return found
+
+    # -- the end
+
+    def _gave_up(self, reason: str, error: BaseException | None) -> None:
+        known = error if isinstance(error, JobdError) else JobdError(f"{reason}: {error!r}")
+        self._fail(known)
+
+    def _storage_failed(self, error: StorageFailed) -> None:
+        self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: JobdError) -> None:
+        if not self.fatal.done():
+            self.fatal.set_result(error)
+
+    async def stop(self) -> None:
+        """End the actors; running jobs stay with the job supervisor."""
+        await self.host.shutdown()
+        await self._port.close()
