@@ -63,7 +63,7 @@ _COPY: Final = PAGE // 2
 _HEADER: Final = struct.Struct(">8sIIQQQQ")
 _CRC: Final = struct.Struct(">I")
 _RECORD: Final = struct.Struct(">IIQBB")
-_BODY: Final = struct.Struct(">QBB")
+_COVERED: Final = struct.Struct(">IQBB")
 _SLOT: Final = struct.Struct(">IIQQQ")
 _IDENTITY: Final = struct.Struct(">QQ")
 RECORD_OVERHEAD: Final = _RECORD.size
@@ -149,12 +149,13 @@ def encode_group(entries: list[LogEntry], seed: int) -> bytes:
     """Return the records of one group. The entries' indexes are dense."""
     parts: list[bytes] = []
     mark = _GROUP_START
-    extend = google_crc32c.extend
+    extend, covered, record = google_crc32c.extend, _COVERED.pack, _RECORD.pack
     for entry in entries:
         assert 0 <= entry.kind <= KIND_MAX
-        length = _CRC.pack(len(entry.payload))
-        body = _BODY.pack(entry.index, entry.kind | mark, SCHEMA) + entry.payload
-        parts += (length, _CRC.pack(extend(extend(seed, length), body)), body)
+        index, kind, payload = entry.index, entry.kind | mark, entry.payload
+        length = len(payload)
+        crc = extend(extend(seed, covered(length, index, kind, SCHEMA)), payload)
+        parts += (record(length, crc, index, kind, SCHEMA), payload)
         mark = 0
     return b"".join(parts)
 
@@ -185,8 +186,9 @@ def records(image: bytes, header: SegmentHeader, at: int, index: int) -> Iterato
 
 def encode_slot(first: int, last: int, offset: int, group: bytes, seed: int) -> bytes:
     """Return the bytes of a mirror slot."""
-    body = _SLOT.pack(0, len(group), first, last, offset)[_CRC.size :] + group
-    return _CRC.pack(google_crc32c.extend(seed, body)) + body
+    head = _SLOT.pack(0, len(group), first, last, offset)[_CRC.size :]
+    crc = google_crc32c.extend(google_crc32c.extend(seed, head), group)
+    return b"".join((_CRC.pack(crc), head, group))
 
 
 def decode_slot(image: bytes, header: SegmentHeader, slot: int) -> Slot | None:
