@@ -1,0 +1,228 @@
+"""The HTTP client: http.client, problems as failures, submissions that are safe to repeat."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from actors.model.ids import make_id
+from jobd.cli import failure
+from jobd.cli.failure import Failure
+
+__all__ = ["PREFIX", "Answer", "Client", "Refused", "Unreachable"]
+
+PREFIX: Final = "/api/v1"
+TIMEOUT_S: Final = 90.0  # above the longest wait of the API
+STREAM_TIMEOUT_S: Final = 45.0  # three heartbeats
+PATIENCE_S: Final = 60.0  # how long a node that was there may be away
+PAUSE_S: Final = 0.2
+_NOT_NOW: Final = frozenset(
+    ("actor_unavailable", "busy", "mailbox_full", "outcome_unknown", "timeout", "unavailable")
+)
+
+Event = tuple[str, str, Any]  # (event, id, data)
+
+
+class Unreachable(Failure):
+    """The node did not answer."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"no node reachable at {url} ({why})",
+            remedy="Start one with `jobd start`, or name one with --url or JOBD_URL.",
+            exit_code=failure.UNREACHABLE,
+        )
+
+
+class Answer(NamedTuple):
+    """A response that is no problem."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Client:
+    """A node's API. One request per connection: a command makes few."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Failure(f"{url!r} is no URL of a node", exit_code=failure.USAGE)
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._parts = parts
+        self._token = token
+        self._reached = False  # whether a node answered: then it may come back
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send one request; a body that is not bytes goes as JSON. Raises Failure."""
+        sent = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        connection = self._connect(TIMEOUT_S)
+        try:
+            response = self._send(connection, method, _target(path, query), body, sent)
+            answer = Answer(response.status, response.headers, response.read())
+        except (OSError, http.client.HTTPException) as e:
+            raise Unreachable(self.url, _why(e)) from None
+        finally:
+            connection.close()
+        self._reached = True
+        if answer.status >= 400:
+            raise _failed(answer)
+        return answer
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON of a GET; parameters that are None or empty are left out."""
+        return self.request("GET", path, query=query).json
+
+    def submit(self, path: str, *, body: Any = None, key: str | None = None, **more: Any) -> Answer:
+        """POST what must happen once: the same key again while the outcome is unknown.
+
+        A key of our own has the form of an id, so it becomes the job's id and leaves no record.
+        """
+        key = key or make_id(time.time_ns() // 1_000_000, secrets.randbits(80))
+        headers = {**more.pop("headers", {}), "Idempotency-Key": key}
+        self.request("GET", "/healthz")
+        return self._patiently(
+            lambda: self.request("POST", path, body=body, headers=headers, **more)
+        )
+
+    def wait(self, path: str, **query: Any) -> Any:
+        """Return the JSON of a GET that may find the node restarting."""
+        return self._patiently(lambda: self.request("GET", path, query=query)).json
+
+    def stream(self, path: str, query: dict[str, Any], after: str = "") -> Iterator[Event]:
+        """Yield the events of a stream, across reconnections, until the caller stops.
+
+        Resumes after the last id, so nothing is repeated or left out that the server does not tell
+        as a gap. Raises Unreachable when the node stays away.
+        """
+        since = time.monotonic()
+        while True:
+            try:
+                for event in self._stream_once(path, query, after):
+                    since = time.monotonic()
+                    after = event[1] or after
+                    yield event
+                lost = Unreachable(self.url, "the stream ended")
+            except (OSError, http.client.HTTPException) as e:
+                lost = Unreachable(self.url, _why(e))
+            except Refused as e:
+                if e.code not in _NOT_NOW:
+                    raise
+                lost = Unreachable(self.url, e.cause)
+            if not self._reached or time.monotonic() - since > PATIENCE_S:
+                raise lost
+            time.sleep(PAUSE_S)
+
+    def _stream_once(self, path: str, query: dict[str, Any], after: str) -> Iterator[Event]:
+        connection = self._connect(STREAM_TIMEOUT_S)
+        try:
+            headers = {"Last-Event-ID": after} if after else {}
+            response = self._send(connection, "GET", _target(path, query), None, headers)
+            if response.status != 200:
+                raise _failed(Answer(response.status, response.headers, response.read()))
+            self._reached = True
+            yield from _events(response)
+        finally:
+            connection.close()
+
+    def _patiently(self, send: Callable[[], Answer]) -> Answer:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return send()
+            except (Unreachable, Refused) as e:
+                again = self._reached and (isinstance(e, Unreachable) or e.code in _NOT_NOW)
+                if not again or time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE_S)
+
+    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname, self._parts.port
+        assert host is not None, "checked in __init__"
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s)
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: dict[str, str],
+    ) -> http.client.HTTPResponse:
+        if self._token:
+            headers = {"Authorization": f"Bearer {self._token}", **headers}
+        connection.request(method, target, body, headers)
+        return connection.getresponse()
+
+
+class Refused(Failure):
+    """The node answered with a problem."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.code = str(problem.get("type", "")).rpartition(":")[2]
+        super().__init__(
+            problem.get("detail") or problem.get("title") or f"status {status}",
+            remedy=problem.get("remedy", ""),
+            exit_code=failure.of_problem(status, self.code),
+        )
+        self.problems: list[dict[str, Any]] = problem.get("errors", [])
+
+
+def _failed(answer: Answer) -> Refused:
+    try:
+        problem = answer.json
+    except ValueError:
+        problem = {}
+    return Refused(answer.status, problem if isinstance(problem, dict) else {})
+
+
+def _target(path: str, query: dict[str, Any] | None) -> str:
+    root = path in ("/healthz", "/readyz")
+    full = path if root or path.startswith(PREFIX) else PREFIX + path
+    wanted = {name: value for name, value in (query or {}).items() if value not in (None, "", ())}
+    return f"{full}?{urlencode(wanted, doseq=True)}" if wanted else full
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
+    """Read server-sent events; comments (heartbeats) and the retry time only keep it alive."""
+    fields: dict[str, str] = {}
+    for raw in response:
+        line = raw.decode().rstrip("\r\n")
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif not line and "data" in fields:
+            yield fields.get("event", "message"), fields.get("id", ""), json.loads(fields["data"])
+            fields = {}
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__

@@ -1,0 +1,52 @@
+"""What the commands share: the client of the node that was found, and how jobs are named."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+import click
+
+from actors.model.ids import is_id
+from jobd.cli.client import Client
+from jobd.cli.discovery import discover
+from jobd.cli.failure import NOT_FOUND, USAGE, Failure
+
+__all__ = ["Session", "pass_session"]
+
+
+class Session:
+    """One run of jobctl. The node is looked for when a command first needs it."""
+
+    def __init__(self, url: str | None, token: str | None, data: str | None) -> None:
+        self._given = (url, token, data)
+
+    @cached_property
+    def client(self) -> Client:
+        """The node's API."""
+        return Client(*discover(*self._given, os.environ))
+
+    def job_id(self, reference: str) -> str:
+        """Return the id that an id, a unique id prefix or a name (the newest job's) stands for."""
+        if is_id(reference):
+            return reference
+        named = self.client.get("/jobs", name=reference, limit=1)["items"]
+        if named:
+            return str(named[0]["id"])
+        begun = self.client.get("/jobs", id_prefix=reference, limit=2)["items"]
+        if len(begun) > 1:
+            raise Failure(
+                f"more than one job id begins with {reference!r}",
+                remedy="Give more of the id.",
+                exit_code=USAGE,
+            )
+        if not begun:
+            raise Failure(
+                f"no job has the id or the name {reference!r}",
+                remedy="`jobctl job list` shows what there is.",
+                exit_code=NOT_FOUND,
+            )
+        return str(begun[0]["id"])
+
+
+pass_session = click.make_pass_decorator(Session)
