@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ __all__ = ["SupervisorClient"]
 
 _BACKLOG_BYTES: Final = 4 * FRAME_BYTES
 _CONNECT_S: Final = 10.0
+_GREET_S: Final = 5.0
+_START_S: Final = 1.0
 _RETRY_S: Final = 0.02
 
 
@@ -66,32 +69,40 @@ class SupervisorClient(asyncio.Protocol):
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CONNECT_S
-        starter: int | None = None
-        while True:
-            try:
-                connection = connect(self._data)
-                break
-            except OSError as error:
-                if loop.time() >= deadline:
-                    raise Unavailable(
-                        f"the job supervisor did not come up: {error}",
-                        remedy=f"see {run_directory(self._data) / 'jobs.err'}",
-                    ) from error
-            if starter is None:
-                starter = self._start()
-            await asyncio.sleep(_RETRY_S)
-        while starter is not None and os.waitpid(starter, os.WNOHANG) == (0, 0):
-            await asyncio.sleep(_RETRY_S)  # it forks itself away from us and ends
+        start_at = loop.time()
+        starters: list[int] = []
+        try:
+            while True:
+                try:
+                    return await self._greet(connect(self._data))
+                except OSError as error:
+                    if loop.time() >= deadline:
+                        raise Unavailable(
+                            f"the job supervisor did not come up: {error}",
+                            remedy=f"see {run_directory(self._data) / 'jobs.err'}",
+                        ) from error
+                if loop.time() >= start_at:  # again, as a dying one may hold the lock yet
+                    starters.append(self._start())
+                    start_at = loop.time() + _START_S
+                await asyncio.sleep(_RETRY_S)
+        finally:
+            for starter in starters:  # each forks itself away from us and ends
+                while os.waitpid(starter, os.WNOHANG) == (0, 0):
+                    await asyncio.sleep(_RETRY_S)
+
+    async def _greet(self, connection: socket.socket) -> Welcome:
+        """Say Hello and wait for Welcome. Raises Conflict, or OSError when the other side went."""
+        loop = asyncio.get_running_loop()
         self._reader = FrameReader(SupervisorFrame)
         self._listed = []
         self._welcome = loop.create_future()
         await loop.create_unix_connection(lambda: self, sock=connection)
         self.send(self._hello)
         try:
-            return await asyncio.wait_for(self._welcome, max(1.0, deadline - loop.time()))
-        except TimeoutError:
+            return await asyncio.wait_for(self._welcome, _GREET_S)
+        except BaseException:
             await self.close()
-            raise Unavailable("the job supervisor does not answer") from None
+            raise
 
     def send(self, frame: NodeFrame) -> None:
         """Queue a frame; never waits. Raises Busy above the bound, Unavailable if not connected."""
@@ -130,7 +141,7 @@ class SupervisorClient(asyncio.Protocol):
         lost = self._transport is not None
         self._transport = None
         if self._welcome is not None and not self._welcome.done():
-            self._welcome.set_exception(Unavailable("the job supervisor went away"))
+            self._welcome.set_exception(ConnectionResetError("it went away"))
         elif lost:
             self._on_lost()
 
