@@ -16,11 +16,12 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from actors import limits
 from actors.errors import ActorUnavailable, AskTimeout, DeadLetter, MailboxFull
 from actors.runtime.actor import Clock, UnknownMessage
+from actors.runtime.address import node_of
 from actors.runtime.asks import ActorAsk
 from actors.runtime.cell import ActorRow, AnyActor, Cell, Restart, TimerHandle
 from actors.runtime.dead_letters import DeadLetterRow, DeadLetters
@@ -35,10 +36,20 @@ from actors.runtime.supervision import Supervision
 from actors.runtime.thread_actor import ThreadActor
 from actors.runtime.trace import CURRENT
 
-__all__ = ["Engine", "OnFatal"]
+__all__ = ["Engine", "OnFatal", "Route"]
 
 _log: Final = logging.getLogger(__name__)
 OnFatal = Callable[[str, BaseException | None], None]
+
+
+class Route(Protocol):
+    """The way to the actors of another process."""
+
+    def carry(self, address: str, letter: Letter) -> None:
+        """Send a letter there, or refuse it."""
+
+    def watch(self, address: str, watcher: str) -> None:
+        """Have `Terminated` come for an address there, also when the process is lost."""
 
 
 class Engine(ABC):
@@ -48,6 +59,7 @@ class Engine(ABC):
         self.clock = clock
         self.rng = rng
         self.cells: dict[str, Cell] = {}
+        self.routes: dict[str, Route] = {}  # by node
         self.dead_letters = DeadLetters()
         self.supervision = Supervision(self)
         self.entity_kinds = Entities(self)
@@ -190,13 +202,21 @@ class Engine(ABC):
         if cell is None:
             cell = self.entity_kinds.activate(address)
             if cell is None:
-                self.refuse(address, letter, DeadLetter(f"no actor at {address}"))
+                route = self.route_of(address)
+                if route is not None:
+                    route.carry(address, letter)
+                else:
+                    self.refuse(address, letter, DeadLetter(f"no actor at {address}"))
                 return
         if cell.mailbox.offer(letter):
             if not cell.queued:
                 self.wake(cell)
         else:
             self.refuse(address, letter, MailboxFull(f"the mailbox of {address} is full"))
+
+    def route_of(self, address: str) -> Route | None:
+        """Return the way to the process of an address, None when it is here or unknown."""
+        return self.routes.get(node_of(address)) if self.routes else None
 
     def put(self, cell: Cell, message: Any, sender: str, trace: str | None = None) -> None:
         """Put what the actor asked for itself (an answer, a timer, a signal) into its mailbox."""

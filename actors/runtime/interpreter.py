@@ -73,7 +73,11 @@ def _cancel_timer(engine: Engine, cell: Cell, letter: Letter, effect: CancelTime
 def _watch(engine: Engine, cell: Cell, letter: Letter, effect: Watch) -> None:
     watched = engine.cells.get(effect.address)
     if watched is None:
-        engine.put(cell, Terminated(effect.address, "unknown"), effect.address)
+        route = engine.route_of(effect.address)
+        if route is not None:
+            route.watch(effect.address, cell.address)
+        else:
+            engine.put(cell, Terminated(effect.address, "unknown"), effect.address)
         return
     if watched.watchers is None:
         watched.watchers = {}

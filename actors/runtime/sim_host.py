@@ -21,6 +21,7 @@ import msgspec
 
 from actors import limits
 from actors.errors import ActorUnavailable
+from actors.runtime.address import node_of
 from actors.runtime.asks import ActorAsk
 from actors.runtime.cell import Cell, TimerHandle
 from actors.runtime.effects import Effects
@@ -30,21 +31,13 @@ from actors.runtime.letter import Letter
 from actors.runtime.signals import Terminated
 from actors.runtime.thread_actor import ThreadActor
 
-__all__ = ["SimClock", "SimHost", "node_of"]
+__all__ = ["SimClock", "SimHost"]
 
-_SCHEME: Final = "jobd://"
 _START_MS: Final = 1_700_000_000_000
 _LANES_KEPT: Final = 10_000
 _ENCODER: Final = msgspec.msgpack.Encoder(
     enc_hook=lambda value: type(value).__qualname__, order="deterministic"
 )
-
-
-def node_of(address: str) -> str:
-    """Return the node of an address, "" for one without."""
-    if not address.startswith(_SCHEME):
-        return ""
-    return address[len(_SCHEME) :].partition("/")[0]
 
 
 class SimClock:

@@ -273,6 +273,8 @@ class Supervision:
                 if watching.watching is not None:
                     watching.watching.pop(cell.address, None)
                 engine.put(watching, Terminated(cell.address, reason), cell.address)
+            elif (route := engine.route_of(watcher)) is not None:
+                route.carry(watcher, Letter(Terminated(cell.address, reason), None, cell.address))
         for left in cell.mailbox.drain():
             letter = cast(Letter, left)
             if reason == PASSIVATED:
