@@ -13,10 +13,13 @@ E4. All state is touched by one thread, the host's.
 from __future__ import annotations
 
 import logging
+import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol, cast
+
+import msgspec
 
 from actors import limits
 from actors.errors import ActorUnavailable, AskTimeout, DeadLetter, MailboxFull
@@ -30,7 +33,7 @@ from actors.runtime.effects import Effect, Effects, collect
 from actors.runtime.entities import Entities
 from actors.runtime.future import LoopFuture
 from actors.runtime.interpreter import CARRY_OUT
-from actors.runtime.letter import Letter
+from actors.runtime.letter import Letter, as_from_the_wire
 from actors.runtime.ref import ActorRef
 from actors.runtime.supervision import Supervision
 from actors.runtime.thread_actor import ThreadActor
@@ -65,6 +68,8 @@ class Engine(ABC):
         self.entity_kinds = Entities(self)
         self.deadlines = Deadlines(self._call_at, self._expire)
         self._on_fatal = on_fatal
+        # For tests: what an actor gets is what another process would get.
+        self._is_strict = os.environ.get("JOBD_STRICT_SERIALIZE") == "1"
 
     # -- what a host adds
 
@@ -198,6 +203,12 @@ class Engine(ABC):
 
     def deliver(self, address: str, letter: Letter) -> None:
         """Put a letter into a mailbox, starting an entity for it if need be."""
+        if self._is_strict:
+            try:
+                letter.message = as_from_the_wire(letter.message)
+            except (TypeError, msgspec.ValidationError) as error:
+                self.refuse(address, letter, error)
+                return
         cell = self.cells.get(address)
         if cell is None:
             cell = self.entity_kinds.activate(address)

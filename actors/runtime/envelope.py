@@ -109,7 +109,8 @@ class Vocabulary:
 
     def __init__(self, types: Iterable[type[msgspec.Struct]]) -> None:
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {}
-        for each in (*types, Inspect, Ping, Terminated):
+        own: tuple[type[msgspec.Struct], ...] = (Inspect, Ping, Terminated)
+        for each in (*types, *own):
             if each.__name__ in self._decoders:
                 raise ValueError(f"two message types are named {each.__name__}")
             self._decoders[each.__name__] = msgspec.msgpack.Decoder(each)

@@ -23,6 +23,7 @@ from actors.runtime.engine import Engine, OnFatal
 from actors.runtime.future import LoopFuture
 from actors.runtime.ref import ActorRef
 from actors.runtime.thread_actor import ThreadActor
+from actors.runtime.watchdog import Watchdog
 
 __all__ = ["LoopHost"]
 
@@ -47,6 +48,9 @@ class LoopHost(Engine):
         self._thread = get_ident()
         self._run_queue: deque[Cell] = deque()
         self._run_is_due = False
+        self._current: Cell | None = None
+        self._turns = 0
+        self.watchdog = Watchdog(self._thread, self._turn_under_way)
         self._foreign: deque[Callable[[], object]] = deque()
         self._foreign_is_due = False
 
@@ -100,6 +104,7 @@ class LoopHost(Engine):
         ended: LoopFuture[None] = LoopFuture()
         self.supervision.terminate_all(ended.set)
         await ended
+        self.watchdog.stop()
 
     # -- what the engine needs
 
@@ -121,7 +126,15 @@ class LoopHost(Engine):
         queue = self._run_queue
         turn = self.turn
         for _ in range(len(queue)):  # who is queued meanwhile waits for the next tick
-            turn(queue.popleft())
+            self._current = queue.popleft()
+            self._turns += 1
+            turn(self._current)
+        self._current = None
+
+    def _turn_under_way(self) -> tuple[int, str] | None:
+        """Return number and address of the turn under way; called by the watchdog's thread."""
+        number, cell = self._turns, self._current
+        return (number, cell.address) if cell is not None else None
 
     def offload(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from pykka._envelope import Envelope
 
 from actors.runtime.effects import ReplyTo
 
-__all__ = ["Letter"]
+__all__ = ["Letter", "as_from_the_wire"]
 
 
 class Letter(Envelope[Any]):
@@ -44,3 +45,10 @@ class Letter(Envelope[Any]):
         """Tell the asker, if there is one."""
         if self.reply_to is not None:
             self.reply_to.fail(error)  # type: ignore[attr-defined]
+
+
+def as_from_the_wire(message: Any) -> Any:
+    """Return the message as another process would get it. Raises TypeError, ValidationError."""
+    if not isinstance(message, msgspec.Struct):
+        raise TypeError(f"{type(message).__name__} is not a message: it is no msgspec.Struct")
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=type(message))

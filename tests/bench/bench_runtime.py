@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 import tracemalloc
 
@@ -27,8 +30,19 @@ from actors.runtime import (
     Tell,
     handles,
 )
+from actors.runtime.envelope import Vocabulary
+from actors.runtime.link import Link
+from tests.unit.runtime.messages import Bang, Count, Finish
 
-__all__ = ["actor_bytes", "ask_rate", "pair_rate", "sim_rate", "spawn_rate", "tell_rate"]
+__all__ = [
+    "actor_bytes",
+    "ask_rate",
+    "link_rate",
+    "pair_rate",
+    "sim_rate",
+    "spawn_rate",
+    "tell_rate",
+]
 
 _BURST = 50_000
 
@@ -137,10 +151,41 @@ def sim_rate() -> float:
     return count / (time.perf_counter() - started)
 
 
+async def link_rate(host: LoopHost) -> float:
+    """Return pipelined asks per second to a child process over ipc, 1,000 under way."""
+    with tempfile.TemporaryDirectory() as folder:
+        endpoint = f"ipc://{folder}/node.sock"
+        vocabulary = Vocabulary([Bang, Count, Finish])
+        link = Link(host, endpoint, node="n1", incarnation=1, vocabulary=vocabulary)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.runtime.child", endpoint]
+        )
+        while "child" not in host.routes:
+            await asyncio.sleep(0.01)
+        started = time.perf_counter()
+        for _ in range(_BURST // 1000):
+            futures = [host.ask("jobd://child/counter", Count()) for _ in range(1000)]
+            for future in futures:
+                await future
+        elapsed = time.perf_counter() - started
+        child.kill()
+        child.wait()
+        link.close()
+    return _BURST / elapsed
+
+
+_RATES = (
+    ("tell", tell_rate),
+    ("ask pipelined", ask_rate),
+    ("pair", pair_rate),
+    ("ask over ipc", link_rate),
+)
+
+
 async def _measure() -> None:
     host = LoopHost()
     host.spawn(Tally, "/tally")
-    for name, rate in (("tell", tell_rate), ("ask pipelined", ask_rate), ("pair", pair_rate)):
+    for name, rate in _RATES:
         best = max([await rate(host) for _ in range(5)])
         print(f"{name:20} {best:12,.0f} /s")
     print(f"{'spawn, 100,000':20} {spawn_rate(host, 100_000):12,.0f} /s")

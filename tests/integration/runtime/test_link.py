@@ -179,6 +179,8 @@ def test_a_new_incarnation_is_another_peer(tmp_path: Path) -> None:
         assert await host.ask("jobd://child/counter", Count()) == 1
         for each in (linked, linked_again):
             each.close()
+        for other in (first, second):
+            await other.shutdown()
 
     run(tmp_path, scenario)
 
@@ -316,6 +318,7 @@ def test_many_asks_from_both_sides_all_end(tmp_path: Path) -> None:
         assert await host.ask("jobd://child/counter", Count()) == 1001
         assert await there.ask("jobd://n1/counter", Count()) == 1001
         linked.close()
+        await there.shutdown()
 
     run(tmp_path, scenario)
 

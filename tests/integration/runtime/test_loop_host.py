@@ -214,3 +214,24 @@ def test_a_turn_yields_to_others() -> None:
         assert log.index("Urgent") == limits.MESSAGES_PER_TURN
 
     run(scenario)
+
+
+def test_a_turn_that_holds_up_the_loop_is_reported_with_its_stack(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Slow(LoopActor):
+        @handles(Count)
+        def hold_up_the_loop(self, message: Count, context: Context) -> Effects:
+            time.sleep(4 * limits.TURN_WARN_MS / 1000)
+            return [Reply(context.reply)]
+
+    async def scenario(host: LoopHost) -> None:
+        host.spawn(Slow, "/slow")
+        host.spawn(Counter, "/counter")
+        await host.ask("/counter", Count())
+        assert host.watchdog.slow_turns == 0
+        await host.ask("/slow", Count())
+        assert host.watchdog.slow_turns == 1
+
+    run(scenario)
+    assert "/slow takes more than" in caplog.text and "hold_up_the_loop" in caplog.text
