@@ -105,11 +105,8 @@ class JobLogs:
             return None
         exit_record = read_exit(directory)  # before the chunks: what it counts is all there
         chunks = chunks_of(directory)
-        wanted = [
-            chunk
-            for chunk, after in zip(chunks, [*chunks[1:], None], strict=True)
-            if after is None or after[0] > from_seq
-        ]
+        begun = [seq for seq, _ in chunks if seq <= from_seq]
+        wanted = [chunk for chunk in chunks if not begun or chunk[0] >= begun[-1]]
         try:
             contents = [(seq, path.read_bytes()) for seq, path in wanted]
         except FileNotFoundError:
