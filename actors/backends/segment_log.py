@@ -220,11 +220,12 @@ class SegmentLog:
             raise self._failed
         if not entries:
             return
-        for at, entry in enumerate(entries, self._last + 1):
-            assert entry.index == at, f"entry {entry.index} where {at} is next"
-            if len(entry.payload) > limits.RECORD_BYTES:
-                raise TooLarge(f"a log entry of {len(entry.payload)} bytes (RECORD_BYTES)")
+        first, last = entries[0].index, entries[-1].index
+        assert (first, last) == (self._last + 1, self._last + len(entries)), "indexes are dense"
         length = group_bytes(entries)
+        largest = max(len(entry.payload) for entry in entries)
+        if largest > limits.RECORD_BYTES:
+            raise TooLarge(f"a log entry of {largest} bytes; RECORD_BYTES is {limits.RECORD_BYTES}")
         try:
             if not self._fits(length):
                 self._roll(length)

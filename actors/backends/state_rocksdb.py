@@ -169,7 +169,7 @@ def _options(library: Any) -> Any:
 
 def _unpack(key: bytes, stored: bytes) -> tuple[bytes, int, bytes, int]:
     if len(stored) < _HEAD.size:
-        raise Corrupt(f"state image: row {key!r} is cut short")
+        raise Corrupt(f"state image: row {key!r} is cut short", remedy=image.REMEDY)
     revision, check = _HEAD.unpack_from(stored)
     return key, revision, stored[_HEAD.size :], check
 
@@ -190,4 +190,4 @@ def _errors(path: Path) -> Iterator[None]:
             raise DataDirectory(what, remedy="Another process has it open.") from error
         if text.startswith("IO error"):
             raise StorageFailed(what) from error
-        raise Corrupt(what, remedy="Remove the image: it is built anew.") from error
+        raise Corrupt(what, remedy=image.REMEDY) from error

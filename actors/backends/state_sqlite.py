@@ -33,7 +33,6 @@ CREATE TABLE kv (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), mark BLOB NOT NULL) STRICT;
 """
-_REMEDY: Final = "Remove the image: the node builds it anew from its log or a checkpoint."
 _PRIMARY: Final = 0xFF  # the low byte of an extended result code
 
 
@@ -80,7 +79,7 @@ class SqliteStateStore:
     def _read_mark(self) -> image.Mark:
         found = self._connection.execute("SELECT mark FROM meta").fetchall()
         if len(found) != 1:
-            raise Corrupt(f"{self._path}: no mark")
+            raise Corrupt(f"{self._path}: no mark", remedy=image.REMEDY)
         return image.decode_mark(found[0][0])
 
     def load(self) -> StoredState:
@@ -231,7 +230,7 @@ def _errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _translated(path, error) from error
     except UnicodeDecodeError as error:  # a message that quotes damaged bytes
-        raise Corrupt(f"state image {path} is damaged", remedy=_REMEDY) from error
+        raise Corrupt(f"state image {path} is damaged", remedy=image.REMEDY) from error
 
 
 def _translated(path: Path, error: sqlite3.Error) -> Exception:
@@ -247,5 +246,5 @@ def _translated(path: Path, error: sqlite3.Error) -> Exception:
     if primary == sqlite3.SQLITE_IOERR:
         return StorageFailed(what)
     if isinstance(error, sqlite3.DatabaseError):
-        return Corrupt(what, remedy=_REMEDY)
+        return Corrupt(what, remedy=image.REMEDY)
     return error

@@ -25,6 +25,7 @@ from actors.errors import Corrupt, DataDirectory
 
 __all__ = [
     "EMPTY",
+    "REMEDY",
     "Mark",
     "advance",
     "checked_row",
@@ -39,7 +40,7 @@ _FORMAT: Final = 1
 _MODULUS: Final = 1 << 128
 _PLACE: Final = struct.Struct(">QI")
 _CRC: Final = struct.Struct(">I")
-_REMEDY: Final = "Remove the state image: the node builds it anew from its log or a checkpoint."
+REMEDY: Final = "Restore the data directory from a backup, or import an export of the state."
 
 
 class Mark(NamedTuple):
@@ -102,7 +103,7 @@ def checked_row(key: object, revision: object, value: object, check: object) -> 
         and row_check(key, revision, value) == check
     ):
         return Row(key.decode(), revision, value)
-    raise Corrupt(f"state image: row {key!r} fails its checksum", remedy=_REMEDY)
+    raise Corrupt(f"state image: row {key!r} fails its checksum", remedy=REMEDY)
 
 
 def checked_rows(mark: Mark, stored: Iterable[tuple[bytes, int, bytes, int]]) -> Iterator[Row]:
@@ -118,7 +119,7 @@ def checked_rows(mark: Mark, stored: Iterable[tuple[bytes, int, bytes, int]]) ->
         total += _row_sum(key, revision, check)
     if (keys, total % _MODULUS) != (mark.keys, mark.total):
         raise Corrupt(
-            f"state image: {keys} rows do not add up to the {mark.keys} written", remedy=_REMEDY
+            f"state image: {keys} rows do not add up to the {mark.keys} written", remedy=REMEDY
         )
 
 
@@ -133,7 +134,7 @@ def encode_mark(mark: Mark) -> bytes:
 def decode_mark(data: object) -> Mark:
     """Return the mark. Raises Corrupt, DataDirectory (another version)."""
     if not isinstance(data, bytes) or _CRC.pack(google_crc32c.value(data[4:])) != data[:4]:
-        raise Corrupt("state image: the mark fails its checksum", remedy=_REMEDY)
+        raise Corrupt("state image: the mark fails its checksum", remedy=REMEDY)
     version, applied_index, revision, sessions, keys, total = msgspec.msgpack.decode(data[4:])
     if version != _FORMAT:
         raise DataDirectory(f"state image has format {version}; this node reads {_FORMAT}")

@@ -38,6 +38,7 @@ def log_commit(directory: Path) -> Commit:
 
 
 def sqlite_commit(directory: Path) -> Commit:
+    """Append to a table by rowid, its friendliest case."""
     connection = sqlite3.connect(directory / "full.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -46,6 +47,21 @@ def sqlite_commit(directory: Path) -> Commit:
     def commit(batch: int) -> None:
         values = ",".join(["(?)"] * batch)
         connection.execute(f"INSERT INTO log (payload) VALUES {values}", [PAYLOAD] * batch)
+
+    return commit
+
+
+def sqlite_kv_commit(directory: Path) -> Commit:
+    """What a store without a log of its own would do: upserts under random keys."""
+    connection = sqlite3.connect(directory / "kv.sqlite", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE kv (key BLOB PRIMARY KEY, value BLOB)")
+
+    def commit(batch: int) -> None:
+        values = ",".join(["(?,?)"] * batch)
+        row = [item for _ in range(batch) for item in (os.urandom(20), PAYLOAD)]
+        connection.execute(f"REPLACE INTO kv VALUES {values}", row)
 
     return commit
 
@@ -80,6 +96,7 @@ def durable(directory: Path, seconds: float) -> dict[str, dict[str, float]]:
     engines = {
         "log": log_commit(directory),
         "sqlite full": sqlite_commit(directory),
+        "sqlite full kv": sqlite_kv_commit(directory),
         "bare file": bare_commit(directory),
     }
     found: dict[str, dict[str, float]] = {}
@@ -96,6 +113,7 @@ def durable(directory: Path, seconds: float) -> dict[str, dict[str, float]]:
             row[f"{name} p50 us"] = statistics.median(times[name])
             row[f"{name} p99 us"] = statistics.quantiles(times[name], n=100)[98]
         row["log / sqlite full"] = row["log"] / row["sqlite full"]
+        row["log / sqlite full kv"] = row["log"] / row["sqlite full kv"]
         row["log / bare file"] = row["log"] / row["bare file"]
         found[f"durable, {batch} a commit, entries/s"] = row
     return found

@@ -27,7 +27,7 @@ from actors.backends.state_memory import MemoryStateStore
 from actors.backends.state_rocksdb import RocksdbStateStore
 from actors.backends.state_sqlite import SqliteStateStore
 from actors.core.ports import Row, StateStore
-from actors.errors import Conflict, Corrupt, DataDirectory
+from actors.errors import ConfigError, Conflict, Corrupt, DataDirectory
 
 Engine = type[MemoryStateStore] | type[SqliteStateStore] | type[RocksdbStateStore]
 ENGINES: dict[str, Engine] = {
@@ -321,6 +321,15 @@ def _longest_stall(write: Callable[[], None], done: threading.Event) -> float:
 
 
 # -- opening
+
+
+def test_without_its_library_rocksdb_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "rocksdict", None)  # as if it were not installed
+    with pytest.raises(ConfigError) as error:
+        RocksdbStateStore.open(tmp_path / "state")
+    assert "pip install 'jobd-cluster[rocksdb]'" in error.value.remedy
 
 
 def test_it_is_for_one_process_at_a_time(disk_engine: Engine, tmp_path: Path) -> None:
