@@ -17,11 +17,9 @@ import google_crc32c
 import msgspec
 
 from actors.backends.job_supervisor.spool import (
-    attempt_of,
     chunk_name,
     chunks_of,
     directory_name,
-    logged_seq,
 )
 
 __all__ = ["Archive", "Archived"]
@@ -30,6 +28,7 @@ VERSION: Final = 1
 _SEGMENT_BYTES: Final = 16 * 1024 * 1024
 _ENTRY: Final = struct.Struct("<III")  # body length, crc32c of header and body, header length
 _MAX_HEADER: Final = 4096
+_HEADER_FILE: Final = "header"  # of a large log
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS log (
     attempt TEXT PRIMARY KEY, job TEXT NOT NULL, ended_ms INTEGER NOT NULL,
@@ -54,7 +53,7 @@ class Archived(NamedTuple):
 
 
 class _Header(msgspec.Struct, frozen=True, array_like=True):
-    """Of a segment's entry."""
+    """What an archived log says of itself."""
 
     version: int
     attempt: str
@@ -116,9 +115,7 @@ class Archive:
 
     def pack(self, log: Archived, body: bytes) -> None:
         """Append a small log to the current segment."""
-        header = msgspec.json.encode(
-            _Header(VERSION, log.attempt, log.ended_ms, log.first_seq, log.next_seq)
-        )
+        header = _header(log)
         if os.fstat(self._fd).st_size >= _SEGMENT_BYTES:
             os.close(self._fd)
             self._segment += 1
@@ -138,8 +135,9 @@ class Archive:
         for seq, path in chunks:
             path.rename(directory / chunk_name(seq))
         taken = chunks_of(directory)
-        size = sum(path.stat().st_size for _, path in taken)
-        self._enter(log._replace(first_seq=taken[0][0], bytes=size))
+        log = log._replace(first_seq=taken[0][0], bytes=_size(taken))
+        (directory / _HEADER_FILE).write_bytes(_header(log))  # last: it says that all is here
+        self._enter(log)
 
     def delete(self, job_id: str) -> None:
         """Remove a job's logs: files go, packed bytes are overwritten."""
@@ -249,13 +247,23 @@ class Archive:
         """Yield what the archive's files tell of themselves."""
         for number, path in self._segments():
             yield from _entries(number, path.read_bytes())
-        for directory in sorted(self._large.iterdir()):
-            attempt = attempt_of(directory.name)
-            chunks = chunks_of(directory)
-            if attempt is not None and chunks:
-                size = sum(path.stat().st_size for _, path in chunks)
-                ended_ms = chunks[-1][1].stat().st_mtime_ns // 1_000_000
-                yield Archived(attempt, ended_ms, chunks[0][0], logged_seq(directory), bytes=size)
+        for path in sorted(self._large.glob(f"*/{_HEADER_FILE}")):
+            header = msgspec.json.decode(path.read_bytes(), type=_Header)
+            yield _archived(header, bytes=_size(chunks_of(path.parent)))
+
+
+def _header(log: Archived) -> bytes:
+    return msgspec.json.encode(
+        _Header(VERSION, log.attempt, log.ended_ms, log.first_seq, log.next_seq)
+    )
+
+
+def _archived(header: _Header, **place: int) -> Archived:
+    return Archived(header.attempt, header.ended_ms, header.first_seq, header.next_seq, **place)
+
+
+def _size(chunks: list[tuple[int, Path]]) -> int:
+    return sum(path.stat().st_size for _, path in chunks)
 
 
 def _entries(segment: int, data: bytes) -> Iterator[Archived]:
@@ -269,13 +277,5 @@ def _entries(segment: int, data: bytes) -> Iterator[Archived]:
             return  # a torn tail: nothing behind it was ever in the index
         if google_crc32c.value(data[offset + _ENTRY.size : end]) == crc:
             header = msgspec.json.decode(data[offset + _ENTRY.size : body], type=_Header)
-            yield Archived(
-                header.attempt,
-                header.ended_ms,
-                header.first_seq,
-                header.next_seq,
-                segment,
-                offset,
-                end - offset,
-            )
+            yield _archived(header, segment=segment, offset=offset, bytes=end - offset)
         offset = end

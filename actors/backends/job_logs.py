@@ -3,7 +3,7 @@
     <data>/joblogs/
         index.sqlite             where each archived attempt's log is
         packed/<n>.seg           small logs, one behind the other, as their chunks' bytes
-        large/<job>.<t>.<n>/     the chunk files of a large log, moved as they are
+        large/<job>.<t>.<n>/     the chunk files of a large log, moved as they are, then `header`
 
 Two hundred jobs a second leave two hundred short logs a second: these share segments. A segment
 entry is `[len u32][crc32c u32][header len u32][header][chunk bytes]`, little endian, the header
