@@ -19,6 +19,10 @@ RESTART_WINDOW_S: Final = 30  # the window of RESTARTS_IN_WINDOW
 DEDUP_IDS_PER_PEER: Final = 10_000  # an older repeat is refused as expired
 ENVELOPE_BYTES: Final = 4 * 1024 * 1024  # a larger frame closes the link
 ENVELOPE_DEPTH: Final = 32  # a deeper value is refused
+ASKS_PER_PEER: Final = 4_096  # further asks to another process fail with Busy
+OUTBOX_ENVELOPES: Final = 100_000  # a process that takes none of them counts as lost
+HEARTBEAT_S: Final = 1  # between two pings of a link between processes
+PEER_TIMEOUT_S: Final = 5  # a process silent for longer is lost
 TURN_WARN_MS: Final = 50  # a turn that took longer is reported with its stack
 ASK_TIMEOUT_S: Final = 30  # the asker gets AskTimeout
 

@@ -71,7 +71,10 @@ class Fail(msgspec.Struct, frozen=True):
 
 
 class After(msgspec.Struct, frozen=True):
-    """Send a message to oneself after a delay. With a key it replaces that key's earlier timer."""
+    """Send a message to oneself after a delay. With a key it replaces that key's earlier timer.
+
+    Timers, asks and watches belong to the incarnation that made them and end with it.
+    """
 
     delay_s: float
     message: Any

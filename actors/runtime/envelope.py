@@ -131,9 +131,27 @@ class Vocabulary:
         if decoder is None:
             raise BadFrame(f"no message type {name[:64]!r}")
         try:
-            return decoder.decode(body)
+            message = decoder.decode(body)
+            if not name:
+                _check_depth(message)
+            return message
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise BadFrame(f"not a {name[:64] or 'value'}: {error}") from None
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse a plain value that is too deep; a message's type bounds its own. Raises ValueError."""
+    level = [value]
+    for _ in range(limits.ENVELOPE_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, list | dict)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ValueError(f"deeper than {limits.ENVELOPE_DEPTH}")
 
 
 def frame_of(parts: list[bytes]) -> bytes:

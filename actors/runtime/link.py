@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 import zmq
 
+from actors import limits
 from actors.errors import ActorUnavailable, ConfigError, DeadLetter
 from actors.runtime.address import node_of
 from actors.runtime.cell import TimerHandle
@@ -42,12 +43,11 @@ from actors.runtime.future import LoopFuture
 from actors.runtime.letter import Letter
 from actors.runtime.peer import Peer, RemoteReply
 from actors.runtime.signals import Terminated
+from actors.runtime.trace import is_traceparent
 from actors.runtime.wire import Wire
 
-__all__ = ["HEARTBEAT_S", "PEER_TIMEOUT_S", "Link"]
+__all__ = ["Link"]
 
-HEARTBEAT_S: Final = 1.0
-PEER_TIMEOUT_S: Final = 5.0
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _HELLO: Final = msgspec.msgpack.Decoder(Hello)
 
@@ -126,22 +126,22 @@ class Link:
 
     def _tick(self) -> None:
         now_s = self.engine.clock.monotonic_s()
-        was_late = now_s - self._last_tick_s > 2 * HEARTBEAT_S
+        was_late = now_s - self._last_tick_s > 2 * limits.HEARTBEAT_S
         self._last_tick_s = now_s
         for peer in list(self.peers.values()):
             if was_late:
                 peer.heard_s = now_s
             silent_s = now_s - peer.heard_s
-            if silent_s > PEER_TIMEOUT_S:
+            if silent_s > limits.PEER_TIMEOUT_S:
                 self._lose(peer.routing_id, f"silent for {silent_s:.1f} s")
             else:
-                if self._is_child and silent_s > 2 * HEARTBEAT_S:
+                if self._is_child and silent_s > 2 * limits.HEARTBEAT_S:
                     self._say_hello(peer.routing_id)
                 peer.send(self.encode(Kind.PING))
         if self._is_child and not self.peers:
             self.wire.drop(b"")  # earlier hellos
             self._say_hello(b"")
-        self._timer = self.engine.call_later(HEARTBEAT_S, self._tick)
+        self._timer = self.engine.call_later(limits.HEARTBEAT_S, self._tick)
 
     def _lose(self, routing_id: bytes, reason: str) -> None:
         peer = self.peers.pop(routing_id, None)
@@ -245,7 +245,8 @@ class Link:
             peer.terminated(message, envelope.dst)
             return
         deadline_ms = self.engine.now_ms() + envelope.deadline_ms if envelope.deadline_ms else 0
-        letter = Letter(message, reply, envelope.src or None, deadline_ms, envelope.trace)
+        trace = envelope.trace if envelope.trace and is_traceparent(envelope.trace) else None
+        letter = Letter(message, reply, envelope.src or None, deadline_ms, trace)
         if node_of(envelope.dst) == self._node:
             self.engine.deliver(envelope.dst, letter)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,9 +17,7 @@ from actors.runtime.signals import Terminated
 if TYPE_CHECKING:
     from actors.runtime.link import Link
 
-__all__ = ["ASKS_UNDER_WAY", "Peer", "RemoteReply"]
-
-ASKS_UNDER_WAY: Final = 4_096  # further asks to one peer fail with Busy
+__all__ = ["Peer", "RemoteReply"]
 
 
 class Peer:
@@ -49,8 +47,8 @@ class Peer:
             return
         reply, number = letter.reply, 0
         if reply is not None:
-            if len(self._asked) >= ASKS_UNDER_WAY and not self._forget_expired():
-                engine.refuse(address, letter, Busy(f"{ASKS_UNDER_WAY} asks to {self.node}"))
+            if len(self._asked) >= limits.ASKS_PER_PEER and not self._forget_expired():
+                engine.refuse(address, letter, Busy(f"{limits.ASKS_PER_PEER} asks to {self.node}"))
                 return
             number = next(self.link.numbers)
         left_ms = max(1, letter.deadline_ms - engine.now_ms()) if letter.deadline_ms else 0
@@ -94,7 +92,7 @@ class Peer:
         gone = [number for number, (reply, _) in self._asked.items() if getattr(reply, "done", 0)]
         for number in gone:
             del self._asked[number]
-        return len(self._asked) < ASKS_UNDER_WAY
+        return len(self._asked) < limits.ASKS_PER_PEER
 
     # -- from there to here
 

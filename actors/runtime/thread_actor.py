@@ -59,7 +59,9 @@ class ThreadActor(Behaviour, _PykkaThreadingActor):
             work()
 
     def hand_over(self, work: Callable[[], None] | None) -> None:
-        """Queue work for the thread, which is started by the first; None ends the thread."""
+        """Queue work for the thread, which the first work starts; None ends the thread."""
         if not hasattr(self, "_work"):
+            if work is None:
+                return  # a simulation has no threads
             self._start_actor_loop()
         self._work.put(work)

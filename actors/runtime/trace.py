@@ -6,12 +6,11 @@ the same trace.
 
 from __future__ import annotations
 
-import random
 import re
 from contextvars import ContextVar
 from typing import Final
 
-__all__ = ["CURRENT", "child", "is_traceparent", "new"]
+__all__ = ["CURRENT", "is_traceparent"]
 
 CURRENT: Final[ContextVar[str | None]] = ContextVar("traceparent", default=None)
 _FORM: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -20,13 +19,3 @@ _FORM: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 def is_traceparent(text: str) -> bool:
     """Say whether a text is a version 00 traceparent."""
     return _FORM.fullmatch(text) is not None
-
-
-def new(rng: random.Random) -> str:
-    """Begin a trace."""
-    return f"00-{rng.getrandbits(127) + 1:032x}-{rng.getrandbits(63) + 1:016x}-01"
-
-
-def child(parent: str, rng: random.Random) -> str:
-    """Return the traceparent of a new span in the parent's trace."""
-    return f"{parent[:36]}{rng.getrandbits(63) + 1:016x}{parent[-3:]}"

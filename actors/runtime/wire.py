@@ -4,7 +4,7 @@ Rules, each the cure of a trap:
 1. ZMQ_FD is edge-triggered: read until EAGAIN, look again after every send, and come back by
    oneself after a quota (`zmq.asyncio` does it too, at three to five times the cost).
 2. All that is sent to a peer within a tick goes out as one frame.
-3. A send never blocks: what the socket doesn't take stays here, in order, up to OUTBOX_PARTS.
+3. A send never blocks: what the socket doesn't take stays here, in order, up to OUTBOX_ENVELOPES.
 4. The socket is used on the loop's thread only.
 """
 
@@ -19,9 +19,8 @@ import zmq
 from actors import limits
 from actors.runtime.envelope import frame_of
 
-__all__ = ["OUTBOX_PARTS", "Wire"]
+__all__ = ["Wire"]
 
-OUTBOX_PARTS: Final = 100_000  # then the peer counts as lost
 _FRAMES_PER_TURN: Final = 64
 _FRAME_BYTES: Final = limits.ENVELOPE_BYTES // 2  # with one more part it stays below the limit
 _LINGER_MS: Final = 200
@@ -68,7 +67,7 @@ class Wire:
         """Send an encoded envelope with this tick's frame."""
         parts = self._outbox.setdefault(peer, [])
         parts.append(part)
-        if len(parts) > OUTBOX_PARTS:
+        if len(parts) > limits.OUTBOX_ENVELOPES:
             self.drop(peer)
             self._on_lost(peer)
         self._pump_soon()

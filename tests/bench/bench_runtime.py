@@ -34,15 +34,7 @@ from actors.runtime.envelope import Vocabulary
 from actors.runtime.link import Link
 from tests.unit.runtime.messages import Bang, Count, Finish
 
-__all__ = [
-    "actor_bytes",
-    "ask_rate",
-    "link_rate",
-    "pair_rate",
-    "sim_rate",
-    "spawn_rate",
-    "tell_rate",
-]
+__all__ = ["actor_bytes", "spawn_rate"]
 
 _BURST = 50_000
 
@@ -157,9 +149,8 @@ async def link_rate(host: LoopHost) -> float:
         endpoint = f"ipc://{folder}/node.sock"
         vocabulary = Vocabulary([Bang, Count, Finish])
         link = Link(host, endpoint, node="n1", incarnation=1, vocabulary=vocabulary)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.runtime.child", endpoint]
-        )
+        command = [sys.executable, "-m", "tests.integration.runtime.child", endpoint]
+        child = subprocess.Popen(command)
         while "child" not in host.routes:
             await asyncio.sleep(0.01)
         started = time.perf_counter()

@@ -31,7 +31,6 @@ from actors.runtime import (
     Watch,
     handles,
 )
-from actors.runtime import link as link_module
 from actors.runtime.envelope import Envelope, ErrorBody, Hello, Kind, Vocabulary, frame_of
 from actors.runtime.link import Link
 from tests.unit.runtime.messages import Bang, Count, Counter, Finish, Urgent
@@ -127,8 +126,8 @@ def test_actors_of_two_processes_talk_as_if_they_were_in_one(tmp_path: Path) -> 
 def test_a_killed_child_fails_its_asks_and_ends_its_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "PEER_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(link_module, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(limits, "PEER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 0.2)
 
     async def scenario(host: LoopHost, link: Link, endpoint: str) -> None:
         friend = Friend("jobd://child/counter")

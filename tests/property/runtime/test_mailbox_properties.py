@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors import limits
 from actors.errors import ActorUnavailable, JobdError
 from actors.runtime import Context, Effects, Faults, LoopActor, SimHost, Tell, handles
 from actors.runtime.dedup import DedupWindow
@@ -167,3 +168,17 @@ def test_an_error_arrives_as_what_it_was(text: str, maybe: bool) -> None:
     assert type(other) is JobdError and str(other) == text
     with pytest.raises(TypeError):
         Vocabulary([]).encode(Bang(text))
+
+
+@given(st.integers(0, 60), st.booleans())
+def test_a_plain_value_has_a_bounded_depth(depth: int, is_map: bool) -> None:
+    value: object = 1
+    for _ in range(depth):
+        value = {"in": value} if is_map else [value]
+    vocabulary = Vocabulary([])
+    name, body = vocabulary.encode(value)
+    if depth < limits.ENVELOPE_DEPTH:
+        assert vocabulary.decode(name, body) == value
+    else:
+        with pytest.raises(BadFrame, match="deeper"):
+            vocabulary.decode(name, body)
