@@ -53,16 +53,28 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """A node's API. One request per connection: a command makes few."""
+    """A node's API. One request per connection: a command makes few.
 
-    def __init__(self, url: str, token: str | None) -> None:
+    `locate` says where the node is, with which token; it is asked again while the node is away,
+    for it may come back at another port.
+    """
+
+    def __init__(self, locate: Callable[[], tuple[str, str | None]]) -> None:
+        self._locate = locate
+        self._reached = False  # whether a node answered: then it may come back
+        self._look()
+
+    def _look(self) -> None:
+        url, self._token = self._locate()
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Failure(f"{url!r} is no URL of a node", exit_code=failure.USAGE)
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._parts = parts
-        self._token = token
-        self._reached = False  # whether a node answered: then it may come back
+
+    def _pause(self) -> None:
+        time.sleep(PAUSE_S)
+        self._look()
 
     def request(
         self,
@@ -133,7 +145,7 @@ class Client:
                 lost = Unreachable(self.url, e.cause)
             if not self._reached or time.monotonic() - since > PATIENCE_S:
                 raise lost
-            time.sleep(PAUSE_S)
+            self._pause()
 
     def _stream_once(self, path: str, query: dict[str, Any], after: str) -> Iterator[Event]:
         connection = self._connect(STREAM_TIMEOUT_S)
@@ -156,7 +168,7 @@ class Client:
                 again = self._reached and (isinstance(e, Unreachable) or e.code in _NOT_NOW)
                 if not again or time.monotonic() > deadline:
                     raise
-            time.sleep(PAUSE_S)
+            self._pause()
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         host, port = self._parts.hostname, self._parts.port

@@ -34,7 +34,10 @@ class Place(NamedTuple):
 def discover(
     url: str | None, token: str | None, data: str | None, env: Mapping[str, str]
 ) -> tuple[str, str | None]:
-    """Return the URL to go to, and a token for it if one is known. Raises Failure on a configuration that can't be read."""
+    """Return the URL to go to, and a token for it if one is known.
+
+    Raises Failure on a configuration that can't be read.
+    """
     url, token = url or env.get("JOBD_URL"), token or env.get("JOBD_TOKEN")
     if url and token:
         return url, token

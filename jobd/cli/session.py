@@ -24,7 +24,7 @@ class Session:
     @cached_property
     def client(self) -> Client:
         """The node's API."""
-        return Client(*discover(*self._given, os.environ))
+        return Client(lambda: discover(*self._given, os.environ))
 
     def job_id(self, reference: str) -> str:
         """Return the id that an id, a unique id prefix or a name (the newest job's) stands for."""

@@ -248,9 +248,9 @@ def _non_defaults(struct: msgspec.Struct) -> dict[str, Any]:
     shown = {}
     for field in msgspec.structs.fields(struct):
         value = getattr(struct, field.name)
-        if value == field.default:
-            continue
-        shown[field.name] = _plain(value)
+        made = field.default_factory is not msgspec.NODEFAULT
+        if value != (field.default_factory() if made else field.default):
+            shown[field.name] = _plain(value)
     return shown
 
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from actors.core.job import Ending, accept, cancel, claim, finish, retry_job
+from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry_job
 from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn, absent, at
@@ -146,7 +146,7 @@ class MemoryGateway:
                 now_ms=self.now_ms,
                 principal=principal,
                 body_hash=body_hash,
-                idempotency=record,
+                idempotency=[KeyUse(*record)] if record is not None else [],
                 retry_of=retry_of,
             )
 

@@ -1,0 +1,254 @@
+"""jobctl as a whole: exit codes, discovery, start-up, other nouns, the API one-to-one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from actors.core.job import Ending
+from actors.errors import ReadOnly
+from jobd.cli.__main__ import cli
+from jobd.cli.discovery import DEFAULT_URL, discover
+from jobd.cli.failure import Failure
+from jobd.http.app import route_table
+from tests.unit.cli.conftest import Jobctl
+from tests.unit.http.facade import Facade
+
+JOBCTL = [sys.executable, "-m", "jobd.cli"]
+# Every operation of the API and the command that makes it; what has none says why.
+COMMANDS = {
+    "cancel_job": "job cancel",
+    "create_token": "token create",
+    "delete_job": "job delete",
+    "delete_value": "kv delete",
+    "emit_event": "event emit",
+    "explain_job": "job why",
+    "get_artifact": "api",
+    "get_job": "job get",
+    "get_liveness": "api",
+    "get_openapi": "api",
+    "get_output": "api",
+    "get_readiness": "api",
+    "get_status": "status",
+    "get_value": "kv get",
+    "list_artifacts": "api",
+    "list_attempts": "api",
+    "list_events": "event list",
+    "list_job_events": "event list",
+    "list_jobs": "job list",
+    "list_tokens": "token list",
+    "list_values": "kv list",
+    "put_value": "kv put",
+    "read_logs": "job logs",
+    "retry_job": "job retry",
+    "revoke_token": "token revoke",
+    "stream_events": "event tail",
+    "stream_logs": "job logs",
+    "submit_batch": "api",
+    "submit_job": "job create",
+}
+
+
+def test_every_operation_has_a_command() -> None:
+    assert {route.operation for _, route in route_table()} == set(COMMANDS)
+    for path in COMMANDS.values():
+        command: object = cli
+        for word in path.split():
+            command = getattr(command, "commands", {})[word]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nonsense"],
+        ["job", "create"],
+        ["job", "list", "--state", "odd"],
+        ["job", "create", "j", "--env", "x", "--", "true"],
+        ["job", "create", "j"],
+        ["job", "wait", "j", "--timeout", "soon"],
+        ["kv", "get", "no-slash"],
+        ["event", "emit", "t", "--data", "{"],
+        ["api", "GET", "/jobs", "-H", "nocolon"],
+        ["--url", "ftp://x", "status"],
+    ],
+)
+def test_usage_errors_are_64(jobctl: Jobctl, args: list[str]) -> None:
+    ran = jobctl(*args)
+    assert (ran.code, ran.out) == (64, b"")
+    assert ran.err
+
+
+def test_no_node_is_69_with_a_remedy(jobctl: Jobctl) -> None:
+    for args in (["status"], ["run", "--", "true"], ["job", "logs", "-f", "7" + "z" * 25]):
+        began = time.monotonic()
+        ran = jobctl("--url", "http://127.0.0.1:9", *args)
+        assert ran.code == 69
+        assert "no node reachable at http://127.0.0.1:9" in ran.err
+        assert "jobd start" in ran.err
+        assert time.monotonic() - began < 5
+
+
+def test_refused_credentials_are_77(served: Facade, jobctl: Jobctl) -> None:
+    assert jobctl("--token", "jobd_x_y", "status").code == 77
+    reader = served.do(served.gateway.mint, "read")
+    assert jobctl("--token", reader, "job", "create", "j", "--", "true").code == 77
+
+
+def test_full_disk_is_70_at_once(served: Facade, jobctl: Jobctl) -> None:
+    served.gateway.broken = ReadOnly("the disk is full", remedy="Make room.")
+    began = time.monotonic()
+    ran = jobctl("run", "--", "true")
+    assert (ran.code, time.monotonic() - began < 5) == (70, True)
+    assert "the disk is full\n  Make room." in ran.err
+
+
+def test_kv_events_tokens_and_api(served: Facade, jobctl: Jobctl, tmp_path: Path) -> None:
+    assert jobctl("kv", "put", "app/a b", "x").code == 64
+    revision = jobctl("kv", "put", "app/k", "v1", "--create").out.decode().strip()
+    assert jobctl("kv", "put", "app/k", "v2", "--create").code == 76
+    file = tmp_path / "value"
+    file.write_bytes(b"\x00\xff")
+    assert jobctl("kv", "put", "app/k", f"@{file}", "--if-match", revision).code == 0
+    assert jobctl("kv", "get", "app/k").out == b"\x00\xff"
+    assert jobctl("kv", "list", "app", "-o", "name").out == b"kv/app/k\n"
+    assert jobctl("kv", "delete", "app/k", "--if-match", "1").code == 76
+    assert jobctl("kv", "delete", "app/k").code == 0
+    assert jobctl("kv", "get", "app/k").code == 66
+
+    emitted = jobctl("event", "emit", "order:made", "--data", '{"n":1}').out.decode().strip()
+    listed = jobctl("event", "list", "--type", "order:*", "-o", "name").out.decode()
+    assert listed == f"event/{emitted}\n"
+
+    minted = jobctl("token", "create", "ci", "--scope", "read", "--ttl", "1h").out.decode().strip()
+    assert jobctl("--token", minted, "status").code == 0
+    assert minted.split("_")[2] not in jobctl("token", "list").out.decode()
+    assert jobctl("token", "revoke", minted.split("_")[1]).code == 0
+    assert jobctl("--token", minted, "status").code == 77
+
+    body = json.loads(jobctl("api", "GET", "/jobs?limit=1&state=failed").out)
+    assert body == {"items": [], "next_cursor": None}
+    posted = jobctl("api", "post", "/events", "-d", '{"type":"x"}')
+    assert "id" in json.loads(posted.out)
+    assert jobctl("api", "GET", "/nothing").code == 66
+
+
+def test_status_in_its_forms(jobctl: Jobctl) -> None:
+    assert b"slots_total" in jobctl("status").out
+    assert json.loads(jobctl("status", "-o", "json").out)["name"] == "n1"
+    assert jobctl("status", "-o", "name").out == b"node/n1\n"
+
+
+def test_discovery_order(tmp_path: Path) -> None:
+    def node(folder: Path, url: str, token: str) -> Path:
+        (folder / "run").mkdir(parents=True)
+        (folder / "run" / "node.json").write_text(json.dumps({"url": url}))
+        (folder / "admin.token").write_text(token + "\n")
+        return folder
+
+    home = tmp_path / "home"
+    config = home / ".config" / "jobd" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('url = "http://far:1"\ntoken = "t-config"\n')
+    env = {"HOME": str(home), "JOBD_DATA": str(tmp_path / "none")}
+    assert discover(None, None, None, {"HOME": "/nowhere"}) == (DEFAULT_URL, None)
+    assert discover(None, None, None, env) == ("http://far:1", "t-config")
+    runtime = tmp_path / "runtime"
+    (runtime / "jobd").mkdir(parents=True)
+    pointed = node(tmp_path / "pointed", "http://pointed:1", "t-pointed")
+    (runtime / "jobd" / "node.json").write_text(json.dumps({"data": str(pointed)}))
+    env["XDG_RUNTIME_DIR"] = str(runtime)
+    assert discover(None, None, None, env) == ("http://pointed:1", "t-pointed")
+    env["JOBD_DATA"] = str(node(tmp_path / "data", "http://data:1", "t-data"))
+    assert discover(None, None, None, env) == ("http://data:1", "t-data")
+    given = str(node(tmp_path / "given", "http://given:1", "t-given"))
+    assert discover(None, None, given, env) == ("http://given:1", "t-given")
+    env["JOBD_URL"] = "http://env:1"
+    assert discover(None, None, None, env) == ("http://env:1", None)
+    assert discover("http://flag:1", "t", None, env) == ("http://flag:1", "t")
+    assert discover("http://data:1", None, None, env) == ("http://data:1", "t-data")
+    config.write_text("url = ")
+    with pytest.raises(Failure, match=r"config\.toml"):
+        discover(None, None, None, {"HOME": str(home)})
+
+
+def test_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, jobd.cli.__main__; heavy = {'aiohttp','asyncio','zmq','pykka','msgspec',"
+        "'msgpack','yaml','jsonschema','prometheus_client','rich','tomllib'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[]"
+
+
+def test_starts_within_a_few_times_python_itself() -> None:
+    """150 ms on an idle machine; relative here, for a busy one."""
+
+    def seconds(*args: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *args], capture_output=True, check=True)
+        return time.perf_counter() - began
+
+    rounds = [(seconds("-c", "pass"), seconds("-m", "jobd.cli", "job", "--help")) for _ in range(7)]
+    bare, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
+    assert ours < 0.150 or ours < 8 * bare
+
+
+def _environment(served: Facade) -> dict[str, str]:
+    return os.environ | {"JOBD_URL": served.url, "JOBD_TOKEN": served.token}
+
+
+def _run_sleep(served: Facade) -> tuple[subprocess.Popen[bytes], str, str]:
+    """Start `jobctl run` and the attempt of its job; return it, the job and the attempt."""
+    ctl = subprocess.Popen(
+        [*JOBCTL, "run", "--", "sleep", "60"],
+        env=_environment(served),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not (items := served.api("GET", "/jobs").json["items"]):
+        time.sleep(0.01)
+    attempt = served.do(served.gateway.start, items[0]["id"])
+    served.do(served.gateway.write_log, attempt, b"up\n")
+    assert ctl.stdout is not None
+    assert ctl.stdout.readline() == b"up\n"
+    return ctl, items[0]["id"], attempt
+
+
+def test_interrupt_cancels_the_job_and_keeps_following(served: Facade) -> None:
+    ctl, job_id, attempt = _run_sleep(served)
+    ctl.send_signal(signal.SIGINT)
+    while not served.api("GET", f"/jobs/{job_id}").json["cancel_requested"]:
+        time.sleep(0.01)
+    served.do(served.gateway.write_log, attempt, b"cleaning\n")
+    served.do(served.gateway.end, attempt, Ending("cancelled", "cancelled", signal=15))
+    out, err = ctl.communicate(timeout=10)
+    assert (ctl.returncode, out) == (130, b"cleaning\n")
+    assert b"Ctrl-C again leaves it" in err
+
+
+def test_second_interrupt_leaves(served: Facade) -> None:
+    ctl, job_id, _ = _run_sleep(served)
+    ctl.send_signal(signal.SIGINT)
+    assert ctl.stderr is not None
+    assert b"cancelling" in ctl.stderr.readline()
+    ctl.send_signal(signal.SIGINT)
+    ctl.communicate(timeout=10)
+    assert ctl.returncode == 130
+    assert served.api("GET", f"/jobs/{job_id}").json["state"] == "running"
+
+
+def test_closed_pipe_is_quiet(served: Facade) -> None:
+    job_id = served.api("POST", "/jobs", {"name": "j", "type": "command", "cmd": "x"}).json["id"]
+    served.do(served.gateway.run, job_id, out=b"line\n" * 100_000)
+    line = f"{sys.executable} -m jobd.cli job logs {job_id} | head -n 1"
+    done = subprocess.run(["sh", "-c", line], env=_environment(served), capture_output=True)
+    assert (done.stdout, done.stderr) == (b"line\n", b"")
