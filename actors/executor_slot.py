@@ -127,7 +127,7 @@ class ExecutorSlot(LoopActor):
     def _act(self) -> Iterator[Effect]:
         if not self.attempt or not self._instance:
             return
-        if self._exit is not None and not self._archiving:
+        if self._exit is not None and not self._archiving and self._archived is None:
             yield from self._archive()
         if self._awaits_artifact:
             return
@@ -189,7 +189,10 @@ class ExecutorSlot(LoopActor):
     # -- the end
 
     def _archive(self) -> Iterator[Effect]:
-        """Have the log moved out of the spool, and a large output with it."""
+        """Have the log moved out of the spool, and a large output with it; often there is none."""
+        if self._exit is not None and not self._exit.log_seq and not self._exit.output_path:
+            self._archived = Archived(self.attempt, None)
+            return
         self._archiving = True
         path = self._exit.output_path if self._exit is not None else None
         archive = Archive(self.attempt, path)
@@ -211,9 +214,11 @@ class ExecutorSlot(LoopActor):
     def _release(self) -> Iterator[Effect]:
         """The store shows the attempt gone and nothing runs: let the supervisor forget it."""
         if self._archived is None:
-            if not self._archiving:
-                yield from self._archive()
-            return
+            if self._archiving:
+                return
+            yield from self._archive()
+            if self._archived is None:
+                return
         attempt = self.attempt
         if self._held is not None:
             yield Tell(addresses.SUPERVISOR, Ack(attempt))

@@ -8,7 +8,6 @@ shows what became of the claim, so a node never holds more attempts than slots (
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from itertools import islice
 from typing import Final
 
 import msgspec
@@ -181,42 +180,46 @@ class Scheduler(StoreActor):
         if self._claim_as is None:
             return
         passed: set[Pending] = set()  # wait behind a permit: the next one may have the slot
-        while (free := self.capacity.slots_free) > 0:
-            window = self._window(passed)
-            placed = place((c for _, c in window), [self.capacity], (), free)
+        while len(self._pending) > len(passed) and (free := self.capacity.slots_free) > 0:
+            looked: dict[tuple[str, int], Pending] = {}
+            placed = place(self._candidates(passed, looked), [self.capacity], (), free)
             if not placed:
-                yield from self._set_aside(window)
+                yield from self._set_aside(looked)
                 return
-            entries = {(c.job_id, c.task_index): entry for entry, c in window}
             for found in placed:
-                entry = entries[found.job_id, found.task_index]
+                entry = looked[found.job_id, found.task_index]
                 claimed = yield from self._claim(entry)
                 if not claimed:
                     passed.add(entry)
+
+    def _candidates(
+        self, passed: set[Pending], looked: dict[tuple[str, int], Pending]
+    ) -> Iterator[Candidate]:
+        """Yield the best of what is eligible, noting what was looked at.
+
+        A turn looks past at most _WINDOW records that have to wait.
+        """
+        for entry in self._pending.best_first(self.clock.now_ms()):
+            if entry not in passed:
+                looked[entry.job_id, entry.task_index] = entry
+                yield Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id))
+            if len(looked) == _WINDOW:
+                return
 
     @handles(_LookFurther)
     def look_further(self, message: _LookFurther, context: Context) -> Effects:
         """Behind what was set aside there may be something that fits."""
         return self.decide()
 
-    def _window(self, passed: set[Pending]) -> list[tuple[Pending, Candidate]]:
-        """The best of what is eligible; how far a turn looks past records that have to wait."""
-        entries = self._pending.best_first(self.clock.now_ms())
-        wanted = (entry for entry in entries if entry not in passed)
-        return [
-            (entry, Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id)))
-            for entry in islice(wanted, _WINDOW)
-        ]
-
-    def _set_aside(self, window: list[tuple[Pending, Candidate]]) -> Iterator[Effect]:
+    def _set_aside(self, looked: dict[tuple[str, int], Pending]) -> Iterator[Effect]:
         """Take out what can never start here, so that it does not stand before the rest."""
-        found = False
-        for entry, candidate in window:
-            if any(reason.permanent for reason in feasible(candidate.spec, self.capacity)):
-                self._pending.discard(entry.job_id, entry.task_index)
-                self._unfit.add((entry.job_id, entry.task_index))
+        capacity, found = self.capacity, False
+        for job_id, index in looked:
+            if any(reason.permanent for reason in feasible(self._spec(job_id), capacity)):
+                self._pending.discard(job_id, index)
+                self._unfit.add((job_id, index))
                 found = True
-        if found and len(window) == _WINDOW:
+        if found and len(looked) == _WINDOW:
             yield Tell(self.address, _LookFurther())
 
     def _claim(self, entry: Pending) -> Generator[Effect, None, bool]:

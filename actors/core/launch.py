@@ -14,7 +14,7 @@ from actors.core.job.finish import LOST, Ending
 from actors.core.spec.output import read_output
 from actors.core.supervisor_protocol import ExitRecord, Launch
 from actors.model.job import Output
-from actors.model.spec import JobSpec, Secret
+from actors.model.spec import JobSpec
 
 __all__ = ["ending", "launch"]
 
@@ -53,8 +53,7 @@ def _environment(
 
     Cloud Run counts attempts from 0 and JobD from 1; its names are set so that images move over.
     """
-    own = {name: value for name, value in spec.environment.items() if not isinstance(value, Secret)}
-    return own | {
+    return spec.environment | {
         "JOBD_JOB_ID": job_id,
         "JOBD_ATTEMPT": str(n),
         "JOBD_FENCE": str(fence),

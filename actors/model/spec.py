@@ -20,7 +20,6 @@ __all__ = [
     "Placement",
     "Resources",
     "Retry",
-    "Secret",
     "Trigger",
 ]
 
@@ -28,12 +27,6 @@ Backoff = Literal["constant", "linear", "exponential", "fibonacci"]
 Jitter = Literal["none", "full", "equal", "decorrelated"]
 OnLimit = Literal["queue", "cancel_running", "cancel_new", "fail"]
 JobType = Literal["command", "container", "js"]
-
-
-class Secret(msgspec.Struct, frozen=True, array_like=True, tag="secret"):
-    """A value that is opened at the slot just before the spawn."""
-
-    name: str
 
 
 class Retry(msgspec.Struct, frozen=True, array_like=True):
@@ -107,7 +100,7 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     kill_signal: str = "TERM"
     kill_grace_ms: int = 10_000
     stdin: Literal["null", "input"] = "null"
-    environment: dict[str, str | Secret] = {}
+    environment: dict[str, str] = {}
     limits: Limits = Limits()
     # container and js: kept as given, for executors to come
     backend: dict[str, Any] = {}

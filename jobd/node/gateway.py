@@ -1,46 +1,37 @@
 """The facade's gateway, over the actors of this node.
 
-Reads are of the applied view, on the loop. A write is a transaction: decided from the view, taken
-again from a newer one when it conflicts (at most RULES_RETRIES times), answered when it is durable.
+Reads are of the applied view, on the loop; writes are decided from it and answered when durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from actors import addresses, limits
-from actors.consensus_replica import SubmitTxn
-from actors.core.job import accept, cancel, evict, retry_job
+from actors import addresses
+from actors.core.job import cancel, evict
 from actors.core.ports import ArtifactStore, EventPage
 from actors.core.store.state import State
-from actors.core.store.txn import Committed, Stale, Txn, absent, at
+from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
 from actors.errors import (
-    ActorUnavailable,
-    AskTimeout,
-    Busy,
     Conflict,
-    IdempotencyMismatch,
     InvalidInput,
     NotFound,
-    OutcomeUnknown,
 )
 from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import EventDraft
-from actors.model.ids import id_time_ms, is_id
 from actors.model.job import TERMINAL
 from actors.model.spec import JobSpec
 from actors.model.token import Token, format_token, hash_secret
 from actors.run_log import Forget, ReadLog
-from actors.runtime import LoopHost
+from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING, Unwatch, Watch
 from jobd.http.gateway import (
     EventsPage,
@@ -50,11 +41,11 @@ from jobd.http.gateway import (
     Submitted,
     Until,
 )
+from jobd.node.submission import Submissions
+from jobd.node.writer import Writer, check_match
 
 __all__ = ["NodeGateway", "StatusSource"]
 
-_MINTED_WITHIN_MS: Final = 600_000
-_SESSION_PAUSE_S: Final = 0.05
 _BUCKET_PAUSE_S: Final = 0.5
 
 
@@ -81,7 +72,7 @@ class NodeGateway:
         host: LoopHost,
         state: State,
         *,
-        clock: Any,
+        clock: Clock,
         new_id: Callable[[], str],
         artifacts: ArtifactStore,
         source: StatusSource,
@@ -92,6 +83,8 @@ class NodeGateway:
         self._new_id = new_id
         self._artifacts = artifacts
         self._source = source
+        self._writer = Writer(host)
+        self._submissions = Submissions(state, self._writer, clock=clock, new_id=new_id)
 
     @property
     def view(self) -> View:
@@ -116,124 +109,33 @@ class NodeGateway:
         retry_of: str | None = None,
     ) -> Submitted:
         """Accept a job durably, or replay what the key made before."""
-        now_ms = self._clock.now_ms()
-        job_id, key, client_key = self._identify(idempotency_key, principal, now_ms)
-        spec_key = (
-            ("spec", _hash(spec.idempotency_key), spec.idempotency_ttl_ms)
-            if (spec.idempotency_key is not None)
-            else None
+        return await self._submissions.submit(
+            spec,
+            principal=principal,
+            idempotency_key=idempotency_key,
+            body_hash=body_hash,
+            retry_of=retry_of,
         )
-        record = client_key or spec_key
-
-        def decide() -> Txn | Submitted:
-            replayed = self._replay(job_id, record, body_hash, key, now_ms)
-            if replayed is not None:
-                return replayed
-            return accept(
-                self._state,
-                spec,
-                job_id,
-                now_ms=now_ms,
-                principal=principal,
-                body_hash=body_hash,
-                idempotency=record,
-                retry_of=retry_of,
-            )
-
-        done = await self._decide(decide, key=key, job_id=job_id)
-        return done if isinstance(done, Submitted) else Submitted(job_id, False, key, done)
-
-    def _identify(
-        self, key: str | None, principal: str, now_ms: int
-    ) -> tuple[str, str, tuple[str, str, int] | None]:
-        """Return (job id, key, the record of a client's own key).
-
-        A minted key is the job's id and needs no record; its age is bounded, so that its bucket
-        is still open.
-        """
-        if key is None:
-            minted = self._new_id()
-            return minted, minted, None
-        if is_id(key) and abs(id_time_ms(key) - now_ms) <= _MINTED_WITHIN_MS:
-            return key, key, None
-        if self._state.count(f"idempotency/{principal}/") >= limits.IDEMPOTENCY_KEYS_PER_TOKEN:
-            raise Busy(
-                f"this token has {limits.IDEMPOTENCY_KEYS_PER_TOKEN} idempotency keys in use",
-                remedy="wait until older ones run out, or let the server mint the key",
-            )
-        ttl_ms = limits.IDEMPOTENCY_TTL_S * 1000
-        return self._new_id(), key, (principal, _hash(key), ttl_ms)
-
-    def _replay(
-        self,
-        job_id: str,
-        record: tuple[str, str, int] | None,
-        body_hash: str,
-        key: str,
-        now_ms: int,
-    ) -> Submitted | None:
-        """Return what the key made before. Raises IdempotencyMismatch for another body."""
-        if record is not None:
-            held = self._state.get(keys.idempotency(record[0], record[1]))
-            if held is None or held.noun.expires_ms <= now_ms:
-                return None
-            made, made_hash, revision = held.noun.job_id, held.noun.body_hash, held.revision
-            # A spec's own key says that the work is the same, whatever else the spec says.
-            if record[0] == "spec":
-                return Submitted(made, True, key, revision)
-        else:
-            entry = self._state.get(keys.job(job_id))
-            if entry is None:
-                return None
-            made, made_hash, revision = job_id, entry.noun.body_hash, entry.revision
-        if made_hash != body_hash:
-            raise IdempotencyMismatch(
-                f"the idempotency key {key!r} was used with another body",
-                remedy="send the same body again, or take a new key",
-            )
-        return Submitted(made, True, key, revision)
 
     async def retry_job(
         self, job_id: str, *, principal: str, idempotency_key: str | None
     ) -> Submitted:
         """Run a terminal job again as a new job."""
-        now_ms = self._clock.now_ms()
-        new_id, key, record = self._identify(idempotency_key, principal, now_ms)
-        body_hash = _hash(f"retry {job_id}")
-
-        def decide() -> Txn | Submitted:
-            replayed = self._replay(new_id, record, body_hash, key, now_ms)
-            if replayed is not None:
-                return replayed
-            self._job(job_id)
-            txn = retry_job(
-                self._state,
-                job_id,
-                new_id,
-                now_ms=now_ms,
-                principal=principal,
-                body_hash=body_hash,
-                idempotency=record,
-            )
-            if txn is None:
-                raise Conflict(
-                    f"job {job_id} has not ended", remedy="wait for its end or cancel it first"
-                )
-            return txn
-
-        done = await self._decide(decide, key=key, job_id=new_id)
-        return done if isinstance(done, Submitted) else Submitted(new_id, False, key, done)
+        self._job(job_id)
+        return await self._submissions.retry(
+            job_id, principal=principal, idempotency_key=idempotency_key
+        )
 
     async def cancel_job(self, job_id: str, reason: str, if_match: int | None) -> int:
         """Cancel a job, or ask what runs to end."""
 
         def decide() -> Txn | int:
             entry = self._job(job_id)
-            _check_match(entry, if_match)
+            check_match(entry, if_match)
             txn = cancel(self._state, job_id, reason, self._clock.now_ms())
             return txn if txn is not None else entry.revision
 
-        revision: int = await self._decide(decide)
+        revision: int = await self._writer.write(decide)
         return revision
 
     async def delete_job(self, job_id: str) -> None:
@@ -252,7 +154,7 @@ class NodeGateway:
         )
         # A job's bucket is closed before its record goes, and only once it is past (ten seconds).
         while self._state.get(keys.job(job_id)) is not None:
-            if await self._decide(decide) is None:
+            if await self._writer.write(decide) is None:
                 await asyncio.sleep(_BUCKET_PAUSE_S)
         self._host.tell(addresses.RUN_LOG, Forget(job_id, digests))
 
@@ -340,7 +242,7 @@ class NodeGateway:
         if type_.startswith("jobd:"):
             raise InvalidInput("event types that begin with `jobd:` are JobD's own")
         txn = Txn((), (), (EventDraft(type_, subject, data),), now_ms=self._clock.now_ms())
-        revision: int = await self._decide(lambda: txn)
+        revision: int = await self._writer.write(lambda: txn)
         return revision
 
     # -- kv
@@ -359,14 +261,14 @@ class NodeGateway:
 
         def decide() -> Txn:
             entry = self._state.get(name)
-            _check_match(entry, if_match)
+            check_match(entry, if_match)
             if if_none_match and entry is not None:
                 raise Conflict(f"{namespace}/{key} exists", remedy="put it with If-Match")
             checks = (at(name, if_match),) if if_match is not None else ()
             checks = (absent(name),) if if_none_match else checks
             return Txn(checks, ((name, encode(value)),), now_ms=self._clock.now_ms())
 
-        revision: int = await self._decide(decide)
+        revision: int = await self._writer.write(decide)
         return revision
 
     async def delete_kv(self, namespace: str, key: str, *, if_match: int | None = None) -> int:
@@ -378,10 +280,10 @@ class NodeGateway:
             entry = self._state.get(name)
             if entry is None:
                 raise NotFound(f"there is no {shown}")
-            _check_match(entry, if_match)
+            check_match(entry, if_match)
             return Txn((at(name, entry.revision),), ((name, None),), now_ms=self._clock.now_ms())
 
-        revision: int = await self._decide(decide)
+        revision: int = await self._writer.write(decide)
         return revision
 
     # -- tokens
@@ -395,7 +297,7 @@ class NodeGateway:
         token = Token(name, hash_secret(secret), scopes, now_ms, expires_ms)
         key = keys.token(token_id)
         txn = Txn((absent(key),), ((key, encode(token)),), now_ms=now_ms)
-        revision = await self._decide(lambda: txn)
+        revision = await self._writer.write(lambda: txn)
         return MintedToken(token_id, format_token(token_id, secret), revision)
 
     async def revoke_token(self, token_id: str) -> int:
@@ -426,37 +328,3 @@ class NodeGateway:
     def health(self) -> tuple[bool, str]:
         """Return whether the node takes work."""
         return self._source.health()
-
-    # -- deciding
-
-    async def _decide(self, decide: Callable[[], Any], *, key: str = "", job_id: str = "") -> Any:
-        """Submit what `decide` makes of the view, again while it conflicts; other values pass."""
-        for _ in range(limits.RULES_RETRIES):
-            txn = decide()
-            if not isinstance(txn, Txn):
-                return txn
-            try:
-                result = await self._host.ask(addresses.REPLICA, SubmitTxn(txn))
-            except (AskTimeout, ActorUnavailable) as error:
-                raise OutcomeUnknown(
-                    "the write was not answered in time; it may still hold",
-                    idempotency_key=key,
-                    job_id=job_id,
-                ) from error
-            if isinstance(result, Committed):
-                return result.revision
-            if isinstance(result, Stale):
-                await asyncio.sleep(_SESSION_PAUSE_S)  # the node is opening a new session
-        raise Busy("the state changes too fast to decide", remedy="try again in a moment")
-
-
-def _check_match(entry: Entry | None, if_match: int | None) -> None:
-    if if_match is not None and (entry is None or entry.revision != if_match):
-        now = f"at revision {entry.revision}" if entry is not None else "gone"
-        raise Conflict(
-            f"it is {now}, not at revision {if_match}", remedy="read it again, then decide"
-        )
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16, person=b"jobd-idem").hexdigest()

@@ -9,6 +9,9 @@ A3  Accept and claim may be one transaction (`claim_with`), of the checks of bot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import msgspec
 
 from actors.core import buckets, permits
@@ -22,7 +25,15 @@ from actors.model.idempotency import IdempotencyKey
 from actors.model.job import TERMINAL, Job, JobState
 from actors.model.spec import JobSpec, Trigger
 
-__all__ = ["accept", "first_due_ms", "retry_job"]
+__all__ = ["KeyUse", "accept", "first_due_ms", "retry_job"]
+
+
+class KeyUse(NamedTuple):
+    """One idempotency key of a submission: whose (a token's id, or `spec`), its hash, its life."""
+
+    owner: str
+    key_hash: str
+    ttl_ms: int
 
 
 def accept(
@@ -33,13 +44,14 @@ def accept(
     now_ms: int,
     principal: str,
     body_hash: str,
-    idempotency: tuple[str, str, int] | None = None,
+    idempotency: Sequence[KeyUse] = (),
     retry_of: str | None = None,
     claim_with: Claimant | None = None,
 ) -> Txn:
     """Return the transaction that accepts a job.
 
-    `idempotency` is (owner, hash of the key, time to live in ms). With `claim_with` its first
+    `idempotency`: the client's own key, the spec's own key, both or none. With `claim_with` the
+    first
     attempt starts at once, if the job is eligible now and has no fan-out.
     """
     job_key, due_ms = keys.job(job_id), first_due_ms(spec, now_ms)
@@ -64,8 +76,8 @@ def accept(
     checks: tuple[Check, ...] = (absent(job_key), absent(fine), absent(hour))
     ops: tuple[Op, ...] = (put(keys.spec(job_id), spec),)
     events = (event("job", "submitted", job_id, record, state=state),)
-    if idempotency is not None:
-        check, op = _idempotent(view, idempotency, job_id, body_hash, now_ms)
+    for use in idempotency:
+        check, op = _idempotent(view, use, job_id, body_hash, now_ms)
         checks, ops = (*checks, check), (*ops, op)
     if claim_with is not None and state == "pending" and not spec.fanned_out:
         work = Work(job_id, 0, job_key, 0, record, record, 0, spec)
@@ -83,7 +95,7 @@ def retry_job(
     now_ms: int,
     principal: str,
     body_hash: str,
-    idempotency: tuple[str, str, int] | None = None,
+    idempotency: Sequence[KeyUse] = (),
 ) -> Txn | None:
     """Return the transaction that runs a terminal job again, at once, as a new job.
 
@@ -123,12 +135,11 @@ def _first_state(view: View, spec: JobSpec, due_ms: int, now_ms: int) -> JobStat
 
 
 def _idempotent(
-    view: View, key: tuple[str, str, int], job_id: str, body_hash: str, now_ms: int
+    view: View, use: KeyUse, job_id: str, body_hash: str, now_ms: int
 ) -> tuple[Check, Op]:
     """A key in use conflicts by its absence check, and the door replays what it holds."""
-    owner, key_hash, ttl_ms = key
-    name = keys.idempotency(owner, key_hash)
+    name = keys.idempotency(use.owner, use.key_hash)
     held = view.get(name)
     over = held is not None and held.noun.expires_ms <= now_ms
     check = at(name, held.revision) if held is not None and over else absent(name)
-    return check, put(name, IdempotencyKey(job_id, body_hash, now_ms + ttl_ms))
+    return check, put(name, IdempotencyKey(job_id, body_hash, now_ms + use.ttl_ms))

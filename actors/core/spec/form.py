@@ -30,7 +30,7 @@ from actors.core.spec.kinds import (
 from actors.core.spec.problems import Path, Problems, shown
 from actors.limits import CONCURRENCY_KEYS, DURATION_MS, TASKS
 from actors.model.ids import NAME_RE
-from actors.model.spec import Limits, NodeLost, Placement, Resources, Retry, Secret, Trigger
+from actors.model.spec import Limits, NodeLost, Placement, Resources, Retry, Trigger
 
 __all__ = ["AS_WRITTEN", "COMMON", "OWN", "REQUIRED"]
 
@@ -94,8 +94,6 @@ def _durations(
         f"{name}_ms": Field(target, integer(least_ms, DURATION_MS), f"{name} in milliseconds"),
     }
 
-
-_SECRET: Final = record({"secret": Field("name", _NAME, "the secret's name")}, Secret, ("secret",))
 
 _RETRY: Final = {
     "max_attempts": Field("max_attempts", integer(1, 1000), "the first one counts", "1"),
@@ -192,8 +190,8 @@ COMMON: Final[dict[str, Field]] = {
     "type": Field("type", choice("command", "container", "js"), "what runs it"),
     "environment": Field(
         "environment",
-        map_of(_ENV_NAME, either("text or {secret: NAME}", {**_PLAINS, dict: _SECRET})),
-        "variables: text, numbers and booleans as text, or `{secret: NAME}`",
+        map_of(_ENV_NAME, either("text", _PLAINS)),
+        "variables: text; numbers and booleans as text",
         "{}",
     ),
     "input": Field("input", JSON, "the job gets it as it is", "none"),

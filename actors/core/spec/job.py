@@ -25,7 +25,7 @@ from actors.core.spec.template import fill
 from actors.errors import TooLarge
 from actors.limits import ARGV_BYTES, DURATION_MS, ENV_BYTES, SPEC_BYTES
 from actors.model.codec import encode
-from actors.model.spec import Concurrency, JobSpec, NodeLost, Secret, Trigger
+from actors.model.spec import Concurrency, JobSpec, NodeLost, Trigger
 
 __all__ = ["job_from_mapping", "parse_job"]
 
@@ -150,10 +150,7 @@ def _check_environment(values: Values, problems: Problems) -> None:
     if not problems.clean("environment"):
         return
     size = sum(
-        [
-            len(name) + len((item.name if type(item) is Secret else item).encode()) + 2
-            for name, item in values.get("environment", {}).items()
-        ]
+        [len(name) + len(item.encode()) + 2 for name, item in values.get("environment", {}).items()]
     )
     if size > ENV_BYTES:
         problems.add(("environment",), f"it takes {size} bytes; ENV_BYTES is {ENV_BYTES}")

@@ -37,7 +37,7 @@ def value(schema: dict[str, Any], key: str) -> str:
         case "array":
             return f"list of {value(schema['items'], key)}"
         case "object" if "properties" in schema:
-            return "`{secret: NAME}`" if "secret" in schema["properties"] else f"[{key}](#{key})"
+            return f"[{key}](#{key})"
         case "object":
             return f"mapping to {value(schema['additionalProperties'], key)}"
         case "string":

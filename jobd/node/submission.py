@@ -1,0 +1,153 @@
+"""Submitting a job at a door: its id, its idempotency keys, the replay of an earlier request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from actors import limits
+from actors.core.job import KeyUse, accept, retry_job
+from actors.core.store.state import State
+from actors.core.store.txn import Txn
+from actors.errors import Busy, Conflict, IdempotencyMismatch
+from actors.model import keys
+from actors.model.ids import id_time_ms, is_id
+from actors.model.spec import JobSpec
+from actors.runtime import Clock
+from jobd.http.gateway import Submitted
+from jobd.node.writer import Writer
+
+__all__ = ["Submissions"]
+
+_MINTED_WITHIN_MS: Final = 600_000
+
+
+class _Identity(NamedTuple):
+    """What a submission is known by: the id to be, the key to answer with, the keys to keep."""
+
+    job_id: str
+    key: str
+    uses: list[KeyUse]
+
+
+class Submissions:
+    """Accepts jobs durably, each key once."""
+
+    def __init__(
+        self, state: State, writer: Writer, *, clock: Clock, new_id: Callable[[], str]
+    ) -> None:
+        self._state = state
+        self._writer = writer
+        self._clock = clock
+        self._new_id = new_id
+
+    async def submit(
+        self,
+        spec: JobSpec,
+        *,
+        principal: str,
+        idempotency_key: str | None,
+        body_hash: str,
+        retry_of: str | None = None,
+    ) -> Submitted:
+        """Accept a job, or replay what one of its keys made before."""
+        now_ms = self._clock.now_ms()
+        known_as = self._identify(idempotency_key, principal, now_ms)
+        if spec.idempotency_key is not None:
+            own = KeyUse("spec", _hash(spec.idempotency_key), spec.idempotency_ttl_ms)
+            known_as.uses.append(own)
+
+        def decide() -> Txn | Submitted:
+            return self._replay(known_as, body_hash, now_ms) or accept(
+                self._state,
+                spec,
+                known_as.job_id,
+                now_ms=now_ms,
+                principal=principal,
+                body_hash=body_hash,
+                idempotency=known_as.uses,
+                retry_of=retry_of,
+            )
+
+        return await self._submit(decide, known_as)
+
+    async def retry(self, job_id: str, *, principal: str, idempotency_key: str | None) -> Submitted:
+        """Run a terminal job again as a new job. Raises Conflict while it is open."""
+        now_ms = self._clock.now_ms()
+        known_as = self._identify(idempotency_key, principal, now_ms)
+        body_hash = _hash(f"retry {job_id}")
+
+        def decide() -> Txn | Submitted:
+            replayed = self._replay(known_as, body_hash, now_ms)
+            if replayed is not None:
+                return replayed
+            txn = retry_job(
+                self._state,
+                job_id,
+                known_as.job_id,
+                now_ms=now_ms,
+                principal=principal,
+                body_hash=body_hash,
+                idempotency=known_as.uses,
+            )
+            if txn is None:
+                raise Conflict(
+                    f"job {job_id} has not ended", remedy="wait for its end or cancel it first"
+                )
+            return txn
+
+        return await self._submit(decide, known_as)
+
+    async def _submit(
+        self, decide: Callable[[], Txn | Submitted], known_as: _Identity
+    ) -> Submitted:
+        done = await self._writer.write(decide, key=known_as.key, job_id=known_as.job_id)
+        if isinstance(done, Submitted):
+            return done
+        return Submitted(known_as.job_id, False, known_as.key, done)
+
+    def _identify(self, key: str | None, principal: str, now_ms: int) -> _Identity:
+        """A minted key is the job's id and needs no record; its age is bounded, so that its
+        bucket is still open. Any other key is the client's own."""
+        if key is None:
+            minted = self._new_id()
+            return _Identity(minted, minted, [])
+        if is_id(key) and abs(id_time_ms(key) - now_ms) <= _MINTED_WITHIN_MS:
+            return _Identity(key, key, [])
+        if self._state.count(f"idempotency/{principal}/") >= limits.IDEMPOTENCY_KEYS_PER_TOKEN:
+            raise Busy(
+                f"this token has {limits.IDEMPOTENCY_KEYS_PER_TOKEN} idempotency keys in use",
+                remedy="wait until older ones run out, or let the server mint the key",
+            )
+        use = KeyUse(principal, _hash(key), limits.IDEMPOTENCY_TTL_S * 1000)
+        return _Identity(self._new_id(), key, [use])
+
+    def _replay(self, known_as: _Identity, body_hash: str, now_ms: int) -> Submitted | None:
+        """Return what a key made before. Raises IdempotencyMismatch for another body.
+
+        A spec's own key says that the work is the same, whatever else the spec says.
+        """
+        entry = self._state.get(keys.job(known_as.job_id))
+        if entry is not None:
+            self._check_body(known_as.key, entry.noun.body_hash, body_hash)
+            return Submitted(known_as.job_id, True, known_as.key, entry.revision)
+        for use in known_as.uses:
+            held = self._state.get(keys.idempotency(use.owner, use.key_hash))
+            if held is not None and held.noun.expires_ms > now_ms:
+                if use.owner != "spec":
+                    self._check_body(known_as.key, held.noun.body_hash, body_hash)
+                return Submitted(held.noun.job_id, True, known_as.key, held.revision)
+        return None
+
+    @staticmethod
+    def _check_body(key: str, before: str, now: str) -> None:
+        if before != now:
+            raise IdempotencyMismatch(
+                f"the idempotency key {key!r} was used with another body",
+                remedy="send the same body again, or take a new key",
+            )
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16, person=b"jobd-idem").hexdigest()
