@@ -1,9 +1,10 @@
 """Write the pages that are generated; `--check` only compares.
 
 One source per page: `reference/limits.md` from actors/limits.py and the comments behind its
-constants, `reference/errors.md` from the classes of actors/errors.py, and the index `README.md`
-from the titles and first sentences of all other pages. A page that differs from its source is a
-breach (`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
+constants, `reference/errors.md` from the classes of actors/errors.py, the pages of the doors by
+docs_doors.py, and the index `README.md` from the titles and first sentences of all other pages. A
+page that differs from its source is a breach (`scripts/check`, tests/docs/test_reference.py),
+mended by `scripts/docs`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from typing import NamedTuple
 from actors import errors, limits
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))  # also when a test loads this file by its path
+
+from docs_doors import http_page, jobctl_page  # noqa: E402
+
 DOCS = ROOT / "docs"
 NOTICE = "<!-- Generated from {source} by scripts/docs: change it there. -->\n\n"
 
@@ -141,6 +146,8 @@ def index_page() -> str:
 PAGES = {
     "reference/limits.md": limits_page,
     "reference/errors.md": errors_page,
+    "reference/http.md": lambda: NOTICE.format(source="jobd/http") + http_page(),
+    "reference/jobctl.md": lambda: NOTICE.format(source="jobd/cli") + jobctl_page(),
     "README.md": index_page,
 }
 

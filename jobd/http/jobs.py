@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from actors import limits
-from actors.core.spec import parse_job
+from actors.core.spec import job_schema, parse_job
 from actors.errors import InvalidSpec, JobdError, Problem, TooLarge
 from actors.model.job import Job, JobState
 from actors.model.spec import JobSpec
@@ -244,7 +244,6 @@ def _label(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-_SPEC = (JSON, *YAML)
 ROUTES: Final = (
     Route(
         "POST",
@@ -253,7 +252,8 @@ ROUTES: Final = (
         submit_job,
         "Submit a job",
         body=bytes,
-        accepts=_SPEC,
+        accepts=(JSON, *YAML),
+        content=job_schema,
         returns=Accepted,
         status=202,
         repeatable=True,

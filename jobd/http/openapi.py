@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from jobd.http.problem import ProblemDetails
-from jobd.http.route import JSON, Route
+from jobd.http.route import Route
 
 __all__ = ["openapi"]
 
@@ -76,7 +76,7 @@ def _operation(path: str, route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
             "content": answer["content"],
         }
     if route.body is not None:
-        schema = refs.get(route.body, {} if JSON in route.accepts else _BINARY)
+        schema = refs.get(route.body, _BINARY) if route.content is None else route.content()
         operation["requestBody"] = {
             "required": route.body is bytes,
             "content": {type_: {"schema": schema} for type_ in route.accepts},

@@ -106,6 +106,7 @@ class Route:
     query: type[NoQuery] = NoQuery
     body: Any = None
     accepts: tuple[str, ...] = (JSON,)
+    content: Callable[[], dict[str, Any]] | None = None  # JSON Schema of a body of bytes
     returns: Any = None
     status: int = 200
     produces: str = JSON

@@ -1,0 +1,157 @@
+"""The reference pages of the doors: `http.md` from the route table, `jobctl.md` from click."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from jobd.cli import failure
+from jobd.cli.__main__ import cli
+from jobd.http.app import route_table
+from jobd.http.problem import STATUS
+from jobd.http.query import ReadQuery
+from jobd.http.route import Route
+
+__all__ = ["http_page", "jobctl_page"]
+
+HTTP = """# HTTP API
+
+The node's door for programs is JSON under `/api/v1`, on 127.0.0.1:8080 unless `--http` says
+otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules and the routes.
+
+## Rules
+
+- **Credential.** `Authorization: Bearer jobd_<id>_<secret>`. Without a valid one 401, without the
+  route's scope 403. `read` sees, `run` submits, cancels and retries jobs, `write` changes anything
+  else, `admin` holds all and mints tokens. The first start of a node writes one with every scope
+  to `<data>/admin.token`.
+- **Hosts and origins.** `Host` must be 127.0.0.1, localhost, [::1] or one of `http.allowed_hosts`,
+  on every request; a foreign `Origin` and cross-site fetches are refused: 403. There is no CORS.
+- **Bodies** are JSON with its `Content-Type`, at most 1 MiB; a job spec may also be
+  `application/yaml`, a value of `/kv` any bytes.
+- **Errors** are RFC 9457 problems, `application/problem+json`: `type` is `urn:jobd:problem:<code>`
+  (the table below), `detail` the cause, `remedy` what to do, `instance` the request's id, and
+  `errors` lists everything wrong with a spec: `{path, line, column, message}`.
+- **Lists** are `{items, next_cursor}`: pass `cursor` back with the same filters for the next page,
+  until it is null. `limit` is 1 to 500. Repeating a filter means or, different filters mean and.
+- **Revisions.** Every answer has `X-JobD-Revision`; a read with `min_revision=` waits until the
+  node has applied it: read your writes. Single objects have their revision as a strong `ETag`;
+  `If-Match` and `If-None-Match: *` make a change conditional, and 412 says that it did not hold.
+- **Submitting once.** `Idempotency-Key` makes a repeated submission safe, at any node: the first is
+  202, a repeat is 200 with `Idempotent-Replayed: true` and the same body, another body under the
+  same key is 422. Without the header the job's id is the key, and comes with the answer. When the
+  outcome is not known the answer is 503 with `accepted: unknown`, `idempotency_key` and `job_id`:
+  send it again with that key. A client may mint such a key itself: a ULID in lower case of the
+  present time.
+- **Waiting.** `GET /jobs/{id}?wait=30s&until=terminal` answers when the job is as far, or with its
+  present state when the time (at most 60s) is over.
+- **Streams** are server-sent events. `Last-Event-ID` (or `after=` for events) resumes behind any
+  id; what is no longer kept is told as an event `gap`, never left out silently. A comment every
+  15 s shows that the stream lives.
+- **Job logs.** A record is whole lines with their newlines, or a piece of a longer line
+  (`partial`). It has `text`, or `base64` where the bytes are not UTF-8, so the records of a stream
+  joined are what the job wrote to it. `/logs/stream` tells attempt after attempt, of a fan-out task
+  after task, and closes with an event `end` that has the job as it ended.
+
+## Problems
+
+| code | status | title |
+|---|---|---|
+"""
+
+JOBCTL = """# jobctl
+
+The command line. It speaks to a node's [HTTP API](http.md) and finds the node by itself: `--url`
+and `--token`; `JOBD_URL` and `JOBD_TOKEN`; a data directory (`--data`, `JOBD_DATA`, `./jobd-data`);
+`$XDG_RUNTIME_DIR/jobd/node.json`, which names one; `~/.config/jobd/config.toml` with `url` and
+`token`; 127.0.0.1:8080. The first that names a URL wins.
+
+Data goes to stdout, all else to stderr. `-o table|wide|json|yaml|name` chooses its form; JSON is
+the API's own body. There is colour on a terminal only, and none with `NO_COLOR`. A job is named by
+its id, a unique prefix of it, or its name: then the newest of that name is meant.
+
+## Exit codes
+
+| code | means |
+|---|---|
+| 0 | done |
+"""
+OWN = (
+    "| the job's own | under `run`, `job wait`, `--wait` and `--follow`: 124 out of time,"
+    " 128+n ended by signal n, 70 lost, 130 cancelled |\n"
+)
+CODES = {
+    "USAGE": "the command line or a value in it is wrong",
+    "NOT_FOUND": "nothing has that id or name",
+    "UNREACHABLE": "no node reachable",
+    "SERVER_ERROR": "the node failed or refuses for now",
+    "WAITED_OUT": "timed out waiting",
+    "CONFLICT": "the state moved on",
+    "CREDENTIAL": "no valid token, or one without the scope",
+    "INVALID_SPEC": "the spec is wrong; every problem is listed with its place",
+}
+WIDTH = 96
+
+
+def http_page() -> str:
+    """Return the body of docs/reference/http.md."""
+    page = HTTP
+    for code, (status, title) in sorted(STATUS.items(), key=lambda item: (item[1], item[0])):
+        page += f"| `{code}` | {status} | {title} |\n"
+    page += "\n## Routes\n\nReads also take `min_revision`.\n\n"
+    page += "| route | scope | does | parameters | body | answer |\n|---|---|---|---|---|---|\n"
+    for path, route in route_table():
+        shown = re.sub(r"{(\w+):[^}]*}", r"{\1}", path)
+        cells = (
+            f"`{route.method} {shown}`",
+            route.scope,
+            route.summary,
+            _parameters(route),
+            _type(route.body),
+            f"{route.status} {_type(route.returns)}".strip(),
+        )
+        page += f"| {' | '.join(cells)} |\n"
+    return page
+
+
+def jobctl_page() -> str:
+    """Return the body of docs/reference/jobctl.md."""
+    page = JOBCTL + OWN
+    for name, means in CODES.items():
+        page += f"| {getattr(failure, name)} | {means} |\n"
+    page += "\n## Commands\n"
+    for path, command in _commands(cli, ()):
+        context = click.Context(
+            command, info_name=" ".join(("jobctl", *path)), terminal_width=WIDTH
+        )
+        page += f"\n### jobctl {' '.join(path)}\n\n```text\n{command.get_help(context)}\n```\n"
+    return page
+
+
+def _parameters(route: Route) -> str:
+    everywhere = {field.name for field in msgspec.structs.fields(ReadQuery)}
+    fields = msgspec.structs.fields(route.query)
+    return " ".join(f"`{f.encode_name}`" for f in fields if f.name not in everywhere)
+
+
+def _type(type_: object) -> str:
+    if type_ is None:
+        return ""
+    if type_ is bytes:
+        return "bytes"
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        return f"`{type_.__name__}`"
+    return "JSON"
+
+
+def _commands(
+    group: click.Group, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
