@@ -65,7 +65,7 @@ class Placement(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Concurrency(msgspec.Struct, frozen=True, array_like=True):
-    """At most `max` attempts of a key at a time, in the whole cluster; `key` is resolved already."""
+    """At most `max` attempts of a key (its templates filled in) at a time, in the whole cluster."""
 
     key: str
     max: int

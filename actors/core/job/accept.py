@@ -51,8 +51,7 @@ def accept(
     """Return the transaction that accepts a job.
 
     `idempotency`: the client's own key, the spec's own key, both or none. With `claim_with` the
-    first
-    attempt starts at once, if the job is eligible now and has no fan-out.
+    first attempt starts at once, if the job is eligible now and has no fan-out.
     """
     job_key, due_ms = keys.job(job_id), first_due_ms(spec, now_ms)
     state = _first_state(view, spec, due_ms, now_ms)
