@@ -1,4 +1,4 @@
-"""Mailbox, FIFO, de-dup and frames, against models."""
+"""Mailbox, order between actors, de-dup and frames, against models and hostile input."""
 
 from __future__ import annotations
 
