@@ -18,6 +18,7 @@ from actors import addresses
 from actors.core import job
 from actors.core.due import DueIndex
 from actors.core.permits import Waiters
+from actors.core.store.txn import Result
 from actors.core.view import Change, View
 from actors.model import keys
 from actors.model.job import TERMINAL
@@ -178,6 +179,14 @@ class Home(StoreActor):
     def tick(self, message: _Tick, context: Context) -> Effects:
         """Some time has passed."""
         return self.decide()
+
+    def decided(self, entity: str, result: Result) -> Effects:
+        """Take the entity's time anew: what came due under way was passed over, whatever the end.
+
+        The feed may show a commit before its answer comes, and a conflict may be another entity's.
+        """
+        self._due.set(entity, job.due_at(self.view, entity))
+        return None
 
     def refused(self, entity: str) -> None:
         """Not ordered (the disk is full): it stays due."""
