@@ -223,7 +223,14 @@ def _cancel_oldest(view: View, work: Work, full: Concurrency, now_ms: int) -> Tx
 
 def _eligible(work: Work, cause: str, now_ms: int) -> Txn:
     record = move(
-        work.record, cause, "pending", now_ms=now_ms, due_ms=0, eligible_ms=now_ms, reason=""
+        work.record,
+        cause,
+        "pending",
+        now_ms=now_ms,
+        due_ms=0,
+        eligible_ms=now_ms,
+        reason="",
+        detail="",
     )
     return _one(work, record, now_ms)
 
