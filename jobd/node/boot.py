@@ -137,7 +137,21 @@ async def _announce(
     url = f"http://{http}"
     found = {"url": url, "metrics": metrics, "pid": os.getpid(), "node": directory.node_id}
     write_atomically(directory.run / "node.json", json.dumps(found).encode())
+    _point_to(directory.path)
     _log.info("node %s serves %s (data in %s)", directory.node_id, url, directory.path)
+
+
+def _point_to(data: Path) -> None:
+    """Leave this user's other programs a note of where the node's data directory is."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if not runtime:
+        return
+    try:
+        folder = Path(runtime) / "jobd"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(folder / "node.json", json.dumps({"data": str(data)}).encode())
+    except OSError as error:
+        _log.warning("%s can't be written: %s", runtime, error.strerror)
 
 
 async def _stop_jobs(node: Node) -> None:

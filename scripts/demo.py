@@ -1,0 +1,153 @@
+"""A node with demo jobs of real work: what `scripts/run` runs. Ctrl-C ends the node and its jobs.
+
+Arguments go to `jobd start`; the data directory is ./jobd-data unless --data or JOBD_DATA says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from jobd.cli.client import Client
+from jobd.cli.discovery import discover
+from jobd.cli.failure import Failure
+
+REPOSITORY = Path(__file__).parent.parent.absolute()
+
+_CHECKSUM = """
+set -eu
+echo "compressing $(find docs -type f | wc -l) files of docs/"
+tar -czf "$OLDPWD/docs.tgz" docs
+cd "$OLDPWD"
+sha256sum docs.tgz
+printf '{"bytes": %s, "sha256": "%s"}\\n' \
+    "$(wc -c <docs.tgz)" "$(sha256sum docs.tgz | cut -d' ' -f1)" >"$JOBD_OUTPUT"
+"""
+_COUNT = """
+set -eu
+mine=$(find README.md docs -name '*.md' | sort |
+    awk -v n="$JOBD_TASK_COUNT" -v i="$JOBD_TASK_INDEX" 'NR % n == i')
+echo "task $JOBD_TASK_INDEX counts:" $mine
+cat /dev/null $mine | wc -w | tee "$JOBD_OUTPUT"
+"""
+_FLAKY = """
+echo "attempt $JOBD_ATTEMPT"
+[ "$JOBD_ATTEMPT" -ge 3 ] || { echo "not yet" >&2; exit 1; }
+"""
+
+
+def demo_jobs() -> dict[str, dict[str, Any]]:
+    """Return the specs: one that works, one in ten tasks, one that retries, one to be cancelled."""
+    here = f"cd '{REPOSITORY}'\n"
+    return {
+        "compress and checksum docs/": {"name": "checksum", "shell": here + _CHECKSUM},
+        "count its words in ten tasks": {
+            "name": "count-words",
+            "shell": here + _COUNT,
+            "tasks": 10,
+        },
+        "fail twice, then succeed": {
+            "name": "flaky",
+            "shell": _FLAKY,
+            "retry": {"max_attempts": 3, "delay": "500ms", "jitter": "none"},
+        },
+        "run for an hour (cancelled)": {"name": "endless", "cmd": "sleep", "args": ["3600"]},
+    }
+
+
+def main() -> int:
+    """Run the node, the jobs and the report; return the node's exit code."""
+    os.chdir(REPOSITORY)
+    command = [sys.executable, "-m", "jobd", "start", "--stop-jobs", "--log-level", "warning"]
+    node = subprocess.Popen([*command, *sys.argv[1:]])
+    # Ctrl-C reaches the node by itself: it is in this terminal too. Here it only ends the waiting.
+    signal.signal(signal.SIGTERM, lambda *_: node.terminate())
+    try:
+        client = find_node(node)
+        if client is None:
+            return node.wait()
+        show(client, run_jobs(client))
+        return node.wait()
+    except KeyboardInterrupt:
+        print("\nstopping …", flush=True)
+        return node.wait()
+    except Failure as failure:
+        print(f"{failure.cause}\n{failure.remedy}", file=sys.stderr)
+        node.terminate()
+        node.wait()
+        return 1
+
+
+def data_directory() -> str:
+    """Return where the node keeps its data."""
+    given = (b for a, b in zip(sys.argv, sys.argv[1:], strict=False) if a == "--data")
+    return next(given, os.environ.get("JOBD_DATA", "jobd-data"))
+
+
+def find_node(node: subprocess.Popen[bytes]) -> Client | None:
+    """Wait until the node takes work; None when it has ended instead."""
+    data = data_directory()
+    while node.poll() is None:
+        try:
+            client = Client(lambda: discover(None, None, data, os.environ))
+            client.get("/readyz")
+            client.get("/status")
+        except Failure:
+            time.sleep(0.05)
+        else:
+            return client
+    return None
+
+
+def run_jobs(client: Client) -> dict[str, dict[str, Any]]:
+    """Submit all jobs at once, cancel the endless one, and return them as they ended."""
+    ids = {}
+    for title, spec in demo_jobs().items():
+        made = client.submit("/jobs", body={"type": "command", **spec}).json
+        ids[title] = made["id"]
+        print(f"submitted {spec['name']:12} {made['id']}  {title}", flush=True)
+    endless = list(ids.values())[-1]
+    client.get(f"/jobs/{endless}", wait="10s", until="running")
+    client.request("POST", f"/jobs/{endless}/cancel", body={"reason": "the demo has seen enough"})
+    return {
+        title: client.wait(f"/jobs/{id_}", wait="30s", until="terminal")
+        for title, id_ in ids.items()
+    }
+
+
+def show(client: Client, jobs: dict[str, dict[str, Any]]) -> None:
+    """Print what became of the jobs, what they produced and what to try next."""
+    print()
+    for job in jobs.values():
+        detail = job["detail"] or job["reason"]
+        print(f"{job['name']:12} {job['state']:10} attempt {job['attempt']}  {detail}")
+    checksum, words = list(jobs.values())[:2]
+    archive = client.get(f"/jobs/{checksum['id']}/output")
+    total = sum(client.get(f"/jobs/{words['id']}/output", task=task) for task in range(10))
+    print(f"\ndocs.tgz has {archive['bytes']:,} bytes, sha256 {archive['sha256'][:16]}…")
+    print(f"the documentation has {total:,} words")
+    data = data_directory()
+    found = "" if data == "jobd-data" else f"\n    export JOBD_DATA={data}"
+    print(
+        f"""
+The node serves {client.url}, its token is in {data}/admin.token. In another terminal:
+
+    source .venv/bin/activate{found}
+    jobctl job list
+    jobctl job logs {checksum["id"]}
+    jobctl run -- sha256sum README.md
+    jobctl job create hello -t command "echo 'Hello, World!'"
+    curl -H "Authorization: Bearer $(cat {data}/admin.token)" {client.url}/api/v1/status
+
+Ctrl-C ends the node and its jobs.""",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
