@@ -16,7 +16,6 @@ from actors.model.spec import Concurrency, JobSpec, NodeLost, OnLimit, Retry, Tr
 from tests.unit.jobs.given import Given
 
 STATES = get_args(JobState)
-FULL = (Concurrency("k", 1),)
 
 
 def _record(table: tuple[Transition, ...], state: Any) -> Job | Task:
@@ -57,30 +56,23 @@ def test_terminal_is_terminal(table: tuple[Transition, ...]) -> None:
     assert {row.source for row in table} - {NEW} <= {row.target for row in table}
 
 
-def _exercise(given: Given) -> None:
-    """Walk through every transition that the decisions make."""
-    state = given.state
-
-    def advance(job_id: str) -> None:
-        given.commit(task_set.advance(state, job_id, given.now))
-
-    def cancel(job_id: str) -> None:
-        given.commit(job.cancel(state, job_id, "user", given.now))
-
-    def key(job_id: str) -> str:
-        return keys.job(job_id)
-
-    # jobs: by trigger, key, retry, requeue, timers
-    cancel(given.accept(trigger=Trigger(delay_ms=10_000)))
+def _timers(given: Given) -> None:
+    """Jobs that end by a cancel or a timer before they run."""
+    _cancel(given, given.accept(trigger=Trigger(delay_ms=10_000)))
     for timer in ("expires_ms", "total_timeout_ms"):  # over while it waits to be tried again
         late = given.accept(**{timer: 9}, schedule_timeout_ms=5, retry=Retry(2, jitter="none"))
-        given.due(key(late))
-        given.due(key(late))
-    given.due(key(given.accept(expires_ms=1)))
-    given.due(key(given.accept(total_timeout_ms=1)))
-    cancel(given.accept())
+        given.due(keys.job(late))
+        given.due(keys.job(late))
+    given.due(keys.job(given.accept(expires_ms=1)))
+    given.due(keys.job(given.accept(total_timeout_ms=1)))
+    given.due(keys.job(given.accept(schedule_timeout_ms=1, retry=Retry(2))))
+    _cancel(given, given.accept())
+
+
+def _runs(given: Given) -> None:
+    """Jobs that run: retry, requeue, each end, and both ways of being stopped."""
     at_once = job.accept(
-        state,
+        given.state,
         JobSpec(name="x", type="command"),
         make_id(given.now, 10**6),
         now_ms=given.now,
@@ -89,63 +81,79 @@ def _exercise(given: Given) -> None:
         claim_with=job.Claimant("n0", given.session, 0, "s1"),
     )
     given.commit(at_once)
-    requeue = NodeLost(0, "requeue")
-    running = given.accept(concurrency=FULL, retry=Retry(3, delay_ms=1), node_lost=requeue)
-    attempt = given.claim(running)
-    later = given.accept(concurrency=FULL, trigger=Trigger(delay_ms=1))
-    given.due(key(later))
-    cancel(given.accept(concurrency=FULL))
-    given.due(key(given.accept(concurrency=FULL, expires_ms=1)))
-    given.due(key(given.accept(concurrency=FULL, total_timeout_ms=1)))
-    policies: tuple[OnLimit, ...] = ("fail", "cancel_new")
-    for policy in policies:
-        given.due(key(given.accept(concurrency=(Concurrency("k", 1, policy),))))
-    given.finish(attempt, "failed")
-    given.due(key(later))
-    given.due(key(running))
-    attempt = given.claim(running)
-    given.commit(job.lost_by_own_node(state, attempt, now_ms=given.now, rand=0))
+    running = given.accept(retry=Retry(3, delay_ms=1), node_lost=NodeLost(0, "requeue"))
+    given.finish(given.claim(running), "failed")
+    given.due(keys.job(running))
+    lost = given.claim(running)
+    given.commit(job.lost_by_own_node(given.state, lost, now_ms=given.now, rand=0))
     given.finish(given.claim(running))
     given.finish(given.claim(given.accept()), "failed")
-    given.due(key(given.accept(schedule_timeout_ms=1, retry=Retry(2))))
     for end in ("cancel", "total_timeout"):
         stopped = given.accept(total_timeout_ms=50)
         attempt = given.claim(stopped)
         if end == "cancel":
-            cancel(stopped)
+            _cancel(given, stopped)
         else:
-            given.due(key(stopped))
+            given.due(keys.job(stopped))
         given.finish(attempt, "cancelled", "killed")
-    for policy in policies:  # a pending one whose key was taken by another
-        racing = given.accept(concurrency=(Concurrency("r", 1, policy),))
-        winner = given.accept(concurrency=(Concurrency("r", 1),))
-        held = given.claim(winner)
-        given.due(key(racing))
-        given.finish(held)
-    # a fan-out and its tasks
+
+
+def _keys(given: Given) -> None:
+    """Jobs behind a concurrency key."""
+    attempt = given.claim(given.accept(concurrency=_one_of("k")))
+    later = given.accept(concurrency=_one_of("k"), trigger=Trigger(delay_ms=1))
+    given.due(keys.job(later))
+    _cancel(given, given.accept(concurrency=_one_of("k")))
+    given.due(keys.job(given.accept(concurrency=_one_of("k"), expires_ms=1)))
+    given.due(keys.job(given.accept(concurrency=_one_of("k"), total_timeout_ms=1)))
+    policies: tuple[OnLimit, ...] = ("fail", "cancel_new")
+    for policy in policies:
+        given.due(keys.job(given.accept(concurrency=_one_of("k", policy))))
+        racing = given.accept(concurrency=_one_of("r", policy))  # pending when another takes it
+        winner = given.claim(given.accept(concurrency=_one_of("r")))
+        given.due(keys.job(racing))
+        given.finish(winner)
+    given.finish(attempt)
+    given.due(keys.job(later))
+
+
+def _fan_outs(given: Given) -> None:
+    """Tasks: retry, requeue, each end; a fan-out that is cancelled, one that times out, expires."""
     sets = given.accept(tasks=6, retry=Retry(2, delay_ms=1), node_lost=NodeLost(0, "requeue"))
-    advance(sets)
+    _advance(given, sets)
     given.finish(given.claim(sets, 0))
     given.finish(given.claim(sets, 1), "failed")
     given.due(keys.task(sets, 1))
     given.finish(given.claim(sets, 1), "failed")
-    attempt = given.claim(sets, 2)
-    given.commit(job.lost_by_own_node(state, attempt, now_ms=given.now, rand=0))
+    lost = given.claim(sets, 2)
+    given.commit(job.lost_by_own_node(given.state, lost, now_ms=given.now, rand=0))
     given.finish(given.claim(sets, 3), "failed")
     attempt = given.claim(sets, 4)
-    cancel(sets)
+    _cancel(given, sets)
     given.finish(attempt, "cancelled", "killed")
-    advance(sets)
-    advance(sets)
+    _advance(given, sets)
+    _advance(given, sets)
     timed = given.accept(tasks=2, schedule_timeout_ms=1, retry=Retry(2, delay_ms=1, jitter="none"))
-    advance(timed)
+    _advance(given, timed)
     for _ in range(3):
         given.due(keys.task(timed, 0))
     expired = given.accept(tasks=2, expires_ms=1)
-    advance(expired)
-    given.due(key(expired))
-    advance(expired)
-    advance(expired)
+    _advance(given, expired)
+    given.due(keys.job(expired))
+    _advance(given, expired)
+    _advance(given, expired)
+
+
+def _cancel(given: Given, job_id: str) -> None:
+    given.commit(job.cancel(given.state, job_id, "user", given.now))
+
+
+def _advance(given: Given, job_id: str) -> None:
+    given.commit(task_set.advance(given.state, job_id, given.now))
+
+
+def _one_of(key: str, policy: OnLimit = "queue") -> tuple[Concurrency, ...]:
+    return (Concurrency(key, 1, policy),)
 
 
 def test_the_decisions_take_every_row() -> None:
@@ -166,6 +174,7 @@ def test_the_decisions_take_every_row() -> None:
         return result
 
     given.state.apply = watched  # type: ignore[method-assign]
-    _exercise(given)
+    for exercise in (_timers, _runs, _keys, _fan_outs):
+        exercise(given)
     assert {(row.source, row.target) for row in JOB} - taken[Job] == set()
     assert {(row.source, row.target) for row in TASK} - taken[Task] == set()
