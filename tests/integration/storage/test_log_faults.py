@@ -18,7 +18,7 @@ import pytest
 
 from actors.backends.disk import Disk
 from actors.backends.segment_log import SegmentLog
-from actors.core.log_format import group_bytes
+from actors.core.log_format import decode_header, decode_slot, group_bytes
 from actors.core.ports import LogEntry
 from actors.errors import Corrupt, DataDirectory, ReadOnly, StorageFailed
 from tests.integration.storage.faults import FaultyDisk
@@ -252,6 +252,35 @@ def test_any_flip_in_the_last_acknowledged_group_is_repaired(group: int, tmp_pat
         assert everything(log) == [*entries(1, 3), *entries(4, group, 60)]
         log.close()
         assert file.read_bytes() == image  # mended on disk too
+
+
+def test_the_last_two_groups_stand_in_the_mirror(tmp_path: Path) -> None:
+    log = SegmentLog.open(tmp_path / "log", SEGMENT)
+    for reopened in (False, True):
+        for first in (log.last_index + 1, log.last_index + 3, log.last_index + 5):
+            log.append(entries(first, 2))
+        if reopened:
+            log.close()
+            log = SegmentLog.open(tmp_path / "log", SEGMENT)
+        image = next((tmp_path / "log").glob("*.seg")).read_bytes()
+        header, _ = decode_header(image)
+        assert header is not None
+        slots = [decode_slot(image, header, slot) for slot in (0, 1)]
+        assert {s.last for s in slots if s} == {log.last_index, log.last_index - 2}
+    log.close()
+
+
+def test_a_recovery_is_durable_before_the_log_is_used(tmp_path: Path, disk: FaultyDisk) -> None:
+    log = SegmentLog.open(tmp_path / "log", SEGMENT)
+    log.append(entries(1, 2))
+    log.close()
+    file = next((tmp_path / "log").glob("*.seg"))
+    image = bytearray(file.read_bytes())
+    image[-1] ^= 1
+    file.write_bytes(image)
+    disk.at("sync", 0, errno.EIO)
+    with pytest.raises(StorageFailed):
+        SegmentLog.open(tmp_path / "log", SEGMENT, disk)
 
 
 def test_the_next_segment_is_ready_before_it_is_needed(tmp_path: Path) -> None:
