@@ -33,7 +33,7 @@ from actors.core.log_format import (
     group_bytes,
     records,
 )
-from actors.core.log_recovery import Recovered, check_order, read_header, recover
+from actors.core.log_recovery import Recovered, check_name, read_header, recover
 from actors.core.ports import LogEntry
 from actors.errors import Corrupt, DataDirectory, StorageFailed, TooLarge
 
@@ -98,19 +98,22 @@ class SegmentLog:
         directory: Path,
         segment_bytes: int = limits.SEGMENT_BYTES,
         disk: Disk | None = None,
+        first_index: int = 1,
     ) -> Self:
         """Open or create the log, its last segment recovered. `disk` is where tests put faults.
+
+        A new log begins with `first_index`: behind the image that it goes on from.
 
         Raises Corrupt, DataDirectory (another version), ReadOnly, StorageFailed.
         """
         log = cls(directory, segment_bytes, disk or Disk())
         try:
-            log._open()
+            log._open(first_index)
         except OSError as error:
             raise refusal(f"log {directory}", error) from error
         return log
 
-    def _open(self) -> None:
+    def _open(self, first_index: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._disk.remove(sorted(self._directory.glob("*.tmp")))
         try:
@@ -118,25 +121,22 @@ class SegmentLog:
         except ValueError as error:
             raise Corrupt(f"log {self._directory} holds a file that is no segment") from error
         if not self._firsts:
-            self._begin(1, 0)
+            self._begin(first_index, 0)
             return
-        expected: int | None = None
-        for first in self._firsts[:-1]:
-            self._check_header(first, expected)
-            expected = None  # where a sealed segment ends is known once it is replayed
+        for first in self._firsts:
+            self._check_header(first)
         self._file = self._disk.open(_path(self._directory, self._firsts[-1]))
-        self._check_header(self._firsts[-1], expected)
         found = self._recover(self._file, self._firsts[-1], None)
         self._use(found.header, found.last, found.end, found.slot)
 
-    def _check_header(self, first: int, expected: int | None) -> None:
+    def _check_header(self, first: int) -> None:
         path = _path(self._directory, first)
         file = self._disk.open(path)
         try:
             header, _ = read_header(file.read_at(0, PAGE), path.name)
         finally:
             file.close()
-        check_order(path.name, first, header, expected)
+        check_name(path.name, first, header)
 
     def _recover(self, file: DiskFile, first: int, next_first: int | None) -> Recovered:
         found = recover(file.read(), _path(self._directory, first).name, next_first=next_first)

@@ -38,7 +38,7 @@ __all__ = [
     "Case",
     "Patch",
     "Recovered",
-    "check_order",
+    "check_name",
     "read_header",
     "recover",
 ]
@@ -56,7 +56,7 @@ class Action(StrEnum):
 class Case(NamedTuple):
     """A row: what was found (None: either way), and what is done.
 
-    H rows look at a header (`found`: whole copies), S rows at a segment's place in the log, T rows
+    H rows look at a header (`found`: whole copies), S rows at its file's name, T rows
     at the bytes where the valid records of a segment stop.
     """
 
@@ -73,8 +73,15 @@ DECISIONS: Final[tuple[Case, ...]] = (
     _C("H1", "two header copies", None, None, Action.ACCEPT, "as written"),
     _C("H2", "one header copy", None, None, Action.REPAIR, "the other copy says the same"),
     _C("H3", "no header copy", None, None, Action.REFUSE, "a segment is named after its header"),
-    _C("S1", "in its place", None, None, Action.ACCEPT, "begins where the one before it ends"),
-    _C("S2", "out of place", None, None, Action.REFUSE, "a segment is missing, moved or renamed"),
+    _C(
+        "S1",
+        "name agrees",
+        None,
+        None,
+        Action.ACCEPT,
+        "a gap before it shows in the one before: T6",
+    ),
+    _C("S2", "name disagrees", None, None, Action.REFUSE, "moved or renamed"),
     _C("T1", "next segment", None, None, Action.ACCEPT, "complete; what follows is padding"),
     _C("T2", "zeros", False, False, Action.ACCEPT, "the end of the log"),
     _C("T3", "other bytes", False, False, Action.TRUNCATE, "torn, never acknowledged"),
@@ -145,12 +152,11 @@ def read_header(page: bytes, name: str) -> tuple[SegmentHeader, Case]:
     return header, case
 
 
-def check_order(name: str, named: int, header: SegmentHeader, expected: int | None) -> None:
-    """Check that a segment is the one its name says and the one expected. Raises Corrupt."""
-    here = header.first == named and expected in (None, named)
-    case = _decide("in its place" if here else "out of place")
+def check_name(name: str, named: int, header: SegmentHeader) -> None:
+    """Check that a segment is the one its name says. Raises Corrupt."""
+    case = _decide("name agrees" if header.first == named else "name disagrees")
     if case.action is Action.REFUSE:
-        raise _refuse(case, f"log segment {name} begins at {header.first}, not {expected or named}")
+        raise _refuse(case, f"log segment {name} begins at {header.first}")
 
 
 def recover(image: bytes, name: str, *, next_first: int | None) -> Recovered:

@@ -254,6 +254,21 @@ def test_any_flip_in_the_last_acknowledged_group_is_repaired(group: int, tmp_pat
         assert file.read_bytes() == image  # mended on disk too
 
 
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_missing_or_renamed_segment_is_refused(lost: int, tmp_path: Path, written: Path) -> None:
+    files = sorted(shutil.copytree(written, tmp_path / "log").glob("*.seg"))
+    before = files[lost].read_bytes()
+    files[lost].unlink()
+    log = SegmentLog.open(tmp_path / "log", 32 * 1024)
+    with pytest.raises(Corrupt):
+        list(log.replay(0))
+    log.close()
+    files[lost].write_bytes(before)
+    files[lost].rename(tmp_path / "log" / f"{int(files[lost].stem) + 1:020d}.seg")
+    with pytest.raises(Corrupt, match="S2"):
+        SegmentLog.open(tmp_path / "log", 32 * 1024)
+
+
 def test_the_last_two_groups_stand_in_the_mirror(tmp_path: Path) -> None:
     log = SegmentLog.open(tmp_path / "log", SEGMENT)
     for reopened in (False, True):
