@@ -52,6 +52,10 @@ class Subscribe(msgspec.Struct, frozen=True):
     """The sender wants a Nudge whenever something was committed."""
 
 
+class Settle(msgspec.Struct, frozen=True):
+    """Answered once the image has everything that is applied: a clean stop leaves no replay."""
+
+
 class Nudge(msgspec.Struct, frozen=True):
     """The state moved on; take the changes after your cursor."""
 
@@ -98,6 +102,7 @@ class ConsensusReplica(LoopActor):
         self._dirty = unwritten_rows
         self._unwritten = unwritten_events
         self._writing: WriteImage | None = None
+        self._settling: list[ReplyTo] = []
         self._full_since: float | None = None
 
     @property
@@ -223,11 +228,28 @@ class ConsensusReplica(LoopActor):
         self._dirty, self._unwritten = {}, []
         return [Tell(addresses.IMAGE, self._writing)]
 
+    @handles(Settle)
+    def settle(self, message: Settle, context: Context) -> Iterator[Effect]:
+        """Answer when nothing is left to write."""
+        assert context.reply is not None, "Settle is an ask"
+        self._settling.append(context.reply)
+        yield from self._settled()
+
+    def _settled(self) -> Iterator[Effect]:
+        if self._settling and self._writing is None:
+            if self._dirty or self._unwritten:
+                yield Tell(self.address, _WriteImageNow())
+                return
+            waiting, self._settling = self._settling, []
+            for reply in waiting:
+                yield Reply(reply)
+
     @handles(ImageWritten)
     def image_written(self, message: ImageWritten, context: Context) -> Iterator[Effect]:
         """Go on with what changed meanwhile; take the rows back when there was no room."""
         written, self._writing = self._writing, None
         if message.error is None or written is None:
+            yield from self._settled()
             yield from self._image_soon()
             return
         self._dirty = {row.key: row for row in written.rows} | self._dirty

@@ -69,20 +69,25 @@ class _Prune(msgspec.Struct, frozen=True):
 
 
 class ImageWriter(ThreadActor):
-    """Owns the state store and the event log of a node."""
+    """Owns the state store and the event log of a node.
 
-    def __init__(self, store: StateStore, events: EventLog, *, applied_index: int) -> None:
+    An image in memory has no checkpoints: the log then keeps everything.
+    """
+
+    def __init__(
+        self, store: StateStore, events: EventLog, *, applied_index: int, checkpoints: bool = True
+    ) -> None:
         super().__init__()
+        self._checkpoints = checkpoints
         self._store = store
         self._events = events
         self._written = self._durable = applied_index
 
-    def on_start(self) -> Effects:
+    def on_start(self) -> Iterator[Effect]:
         """Begin the rounds of checkpoints and retention."""
-        return [
-            After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint"),
-            After(_PRUNE_EVERY_S, _Prune(), key="prune"),
-        ]
+        yield After(_PRUNE_EVERY_S, _Prune(), key="prune")
+        if self._checkpoints:
+            yield After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint")
 
     @handles(WriteImage)
     def write(self, message: WriteImage, context: Context) -> Effects:

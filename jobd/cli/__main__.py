@@ -14,6 +14,7 @@ from jobd.cli.failure import CANCELLED, USAGE, Failure
 from jobd.cli.job import job, run
 from jobd.cli.node import api, status, token
 from jobd.cli.session import Session
+from jobd.cli.store import store
 
 __all__ = ["cli", "main"]
 
@@ -43,7 +44,7 @@ def cli(ctx: click.Context, url: str | None, token: str | None, data: str | None
     ctx.obj = Session(url, token, data)
 
 
-for command in (api, event, job, kv, run, status, token):
+for command in (api, event, job, kv, run, status, store, token):
     cli.add_command(command)
 
 

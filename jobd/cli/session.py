@@ -20,6 +20,7 @@ class Session:
 
     def __init__(self, url: str | None, token: str | None, data: str | None) -> None:
         self._given = (url, token, data)
+        self.data = data
 
     @cached_property
     def client(self) -> Client:

@@ -6,20 +6,17 @@ import asyncio
 import json
 import logging
 import os
-import secrets
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any, Final
 
 from actors.errors import ConfigError, JobdError
-from actors.model.ids import make_id
 from actors.model.job import TERMINAL
 from actors.model.token import SCOPES
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
-from jobd.node.data_directory import NodeDirectory, write_atomically
+from jobd.node.data_directory import NodeDirectory, new_node_id, write_atomically
 from jobd.node.wiring import Node
 
 __all__ = ["run"]
@@ -34,8 +31,7 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 def run(config: Config, *, stop_jobs: bool = False) -> None:
     """Run a node until it is told to stop. Raises JobdError when it can't start or go on."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    new_id = make_id(time.time_ns() // 1_000_000, secrets.randbits(80))
-    directory = NodeDirectory.open(Path(config.node.data), new_id=new_id)
+    directory = NodeDirectory.open(Path(config.node.data), new_id=new_node_id())
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_main(config, directory, stop_jobs=stop_jobs))

@@ -13,12 +13,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from actors.errors import DataDirectory
+from actors.model.ids import make_id
 
-__all__ = ["FORMAT", "NodeDirectory", "write_atomically"]
+__all__ = ["FORMAT", "NodeDirectory", "new_node_id", "write_atomically"]
 
 FORMAT: Final = 1
 
@@ -77,6 +80,11 @@ class NodeDirectory:
     def close(self) -> None:
         """Let another process have the directory."""
         os.close(self._lock_fd)
+
+
+def new_node_id() -> str:
+    """Mint the id of a new node."""
+    return make_id(time.time_ns() // 1_000_000, secrets.randbits(80))
 
 
 def write_atomically(path: Path, content: bytes, *, sync: bool = False, mode: int = 0o600) -> None:

@@ -74,7 +74,7 @@ class NodeProcess:
 
     def _ready(self) -> bool:
         with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"{self.url}/readyz", timeout=5).status == 200
+            return bool(urllib.request.urlopen(f"{self.url}/readyz", timeout=5).status == 200)
         return False
 
     def log(self) -> str:

@@ -1,4 +1,4 @@
-"""The composition root: the one place that knows both the actors and the backends.
+"""One node: its actors over its backends.
 
 A node is put together here from its configuration and its data directory, and taken apart in the
 reverse order. Actors get what they need injected; they never look for it.
@@ -13,7 +13,6 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from actors import addresses
@@ -22,10 +21,7 @@ from actors.backends.event_segments import EventSegments
 from actors.backends.job_logs import JobLogs
 from actors.backends.job_supervisor.client import SupervisorClient
 from actors.backends.segment_log import SegmentLog
-from actors.backends.state_memory import MemoryStateStore
-from actors.backends.state_rocksdb import RocksdbStateStore
-from actors.backends.state_sqlite import SqliteStateStore
-from actors.consensus_replica import ConsensusReplica
+from actors.consensus_replica import ConsensusReplica, Settle
 from actors.core.consensus.solo import Solo
 from actors.core.explain import explain
 from actors.core.placement import NodeCapacity
@@ -56,22 +52,14 @@ from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.metrics import NodeMetrics
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
+from jobd.node.wiring.stores import open_store
 
-__all__ = ["Node", "open_state_store"]
+__all__ = ["Node"]
 
 _log: Final = logging.getLogger(__name__)
 _TASK_SET_IDLE_S: Final = 60.0
-
-
-def open_state_store(engine: str, data: Path) -> StateStore:
-    """Open the image of a data directory with an engine. Raises ConfigError, Corrupt."""
-    match engine:
-        case "rocksdb":
-            return RocksdbStateStore.open(data / "state.rocksdb")
-        case "memory":
-            return MemoryStateStore.open()
-        case _:
-            return SqliteStateStore.open(data / "state.sqlite")
+_SETTLE_S: Final = 2.0
+_SHUTDOWN_S: Final = 2.0
 
 
 class _Disk(NamedTuple):
@@ -105,7 +93,7 @@ class Node:
 
     def _open_disk(self) -> _Disk:
         data = self._directory.path
-        store = open_state_store(self._config.storage.engine, data)
+        store = open_store(self._config.storage.engine, data)
         events = EventSegments.open(data / "events")
         log = SegmentLog.open(data / "log")
         recovered = recover(log, store, events)
@@ -132,7 +120,12 @@ class Node:
         )
         self._spawn_once(
             addresses.IMAGE,
-            lambda: ImageWriter(disk.store, disk.events, applied_index=recovered.image_index),
+            lambda: ImageWriter(
+                disk.store,
+                disk.events,
+                applied_index=recovered.image_index,
+                checkpoints=self._config.storage.engine != "memory",
+            ),
         )
         self._spawn(
             addresses.EVENT_BUS,
@@ -320,6 +313,16 @@ class Node:
             self.fatal.set_result(error)
 
     async def stop(self) -> None:
-        """End the actors; running jobs stay with the job supervisor."""
-        await self.host.shutdown()
+        """End the actors; running jobs stay with the job supervisor.
+
+        What the image lacks is in the log, so a disk that does not answer only costs a replay.
+        """
+        try:
+            await self.host.ask(addresses.REPLICA, Settle(), timeout_s=_SETTLE_S)
+        except JobdError as error:
+            _log.warning("the image is behind the log: %s", error)
+        try:
+            await asyncio.wait_for(self.host.shutdown(), _SHUTDOWN_S)
+        except TimeoutError:
+            _log.warning("not every actor ended within %g s", _SHUTDOWN_S)
         await self._port.close()

@@ -1,0 +1,115 @@
+"""The state store of a data directory: which engine it has, and its copies between engines."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import IO, Final
+
+from actors.backends.segment_log import SegmentLog
+from actors.backends.state_copy import export_ndjson, import_ndjson, migrate
+from actors.backends.state_memory import MemoryStateStore
+from actors.backends.state_rocksdb import RocksdbStateStore
+from actors.backends.state_sqlite import SqliteStateStore
+from actors.core.ports import StateStore
+from actors.errors import ConfigError, Conflict, DataDirectory
+
+__all__ = ["export_store", "import_store", "migrate_store", "open_store"]
+
+_FILES: Final = {"sqlite": "state.sqlite", "rocksdb": "state.rocksdb"}
+
+
+def open_store(engine: str, data: Path) -> StateStore:
+    """Open the image of a data directory. Raises ConfigError when another engine wrote it."""
+    found = _engine_of(data)
+    if found is not None and found != engine:
+        raise ConfigError(
+            f"{data} holds its state in {found}, storage.engine is {engine}",
+            remedy=f"set storage.engine: {found}, or run `jobctl store migrate --to {engine}`",
+        )
+    return _open(engine, data)
+
+
+def migrate_store(data: Path, to: str) -> int:
+    """Move the state of a stopped node's directory to another engine; return its rows."""
+    engine = _required(data)
+    if engine == to:
+        raise Conflict(f"{data} holds its state in {engine} already")
+    source, dest = _open(engine, data), _open(to, data)
+    try:
+        keys = migrate(source, dest)
+    except BaseException:
+        dest.close()
+        _remove(data / _FILES[to])
+        raise
+    finally:
+        source.close()
+    dest.close()
+    _remove(data / _FILES[engine])
+    return keys
+
+
+def export_store(data: Path, file: IO[bytes]) -> int:
+    """Write the state of a stopped node's directory as NDJSON; return its rows.
+
+    Raises Conflict while the log holds more than the image: start and stop the node first.
+    """
+    store = _open(_required(data), data)
+    log = SegmentLog.open(data / "log")
+    try:
+        if log.last_index > store.load().applied_index:
+            raise Conflict(
+                f"the log of {data} is ahead of its image (the node did not stop cleanly)",
+                remedy="start the node and stop it with SIGTERM, then export",
+            )
+        return export_ndjson(store, file)
+    finally:
+        log.close()
+        store.close()
+
+
+def import_store(data: Path, file: IO[bytes], engine: str) -> int:
+    """Read an export into a directory that holds no state yet; return its rows."""
+    if _engine_of(data) is not None or (data / "log").exists():
+        raise DataDirectory(
+            f"{data} holds state already", remedy="import into an empty directory with --data"
+        )
+    store = _open(engine, data)
+    try:
+        keys = import_ndjson(file, store)
+        # The log goes on behind the image: its first record is the one after it.
+        SegmentLog.open(data / "log", first_index=store.load().applied_index + 1).close()
+    except BaseException:
+        store.close()
+        _remove(data / _FILES[engine])
+        raise
+    store.close()
+    return keys
+
+
+def _open(engine: str, data: Path) -> StateStore:
+    match engine:
+        case "rocksdb":
+            return RocksdbStateStore.open(data / _FILES["rocksdb"])
+        case "memory":
+            return MemoryStateStore.open()
+        case _:
+            return SqliteStateStore.open(data / _FILES["sqlite"])
+
+
+def _engine_of(data: Path) -> str | None:
+    return next((engine for engine, name in _FILES.items() if (data / name).exists()), None)
+
+
+def _required(data: Path) -> str:
+    engine = _engine_of(data)
+    if engine is None:
+        raise DataDirectory(f"{data} holds no state", remedy="name a data directory with --data")
+    return engine
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
