@@ -144,45 +144,43 @@ def _terminal(world: World, key: str, record: Job | Task) -> None:
 
 
 def _state(world: World) -> None:
-    entries = world.store.truth.entries
+    truth = world.store.truth
+    of = truth.of
     attempts: dict[tuple[str, int], list[int]] = defaultdict(list)
     on_node: Counter[str] = Counter()
-    tasks: dict[str, list[Any]] = defaultdict(list)
-    for key, entry in entries.items():
-        if key[:2] == "at":
-            job_id, index, n = keys.attempt_parts(key)
-            attempts[job_id, index].append(n)
-            on_node[entry.noun.node] += 1
-            for permit in entry.noun.permits:
-                holder = entries.get(permit)
-                held = holder is not None and holder.noun.attempt == key
-                need(held, "I-d", f"{key} runs without {permit}")
-        elif key[:2] == "pe":
-            holder = entries.get(entry.noun.attempt)
-            held = holder is not None and key in holder.noun.permits
-            need(held, "I-d", f"{key} held by {entry.noun.attempt}, which does not hold it")
-            need(int(keys.last(key)) < world.key_max, "I-d", f"{key} above its maximum")
-        elif key[:2] == "ta":
-            tasks[key.split("/")[1]].append(entry.noun)
+    for key, entry in of["attempt"].items():
+        job_id, index, n = keys.attempt_parts(key)
+        attempts[job_id, index].append(n)
+        on_node[entry.noun.node] += 1
+        for permit in entry.noun.permits:
+            holder = truth.get(permit)
+            held = holder is not None and holder.noun.attempt == key
+            need(held, "I-d", f"{key} runs without {permit}")
+    for key, entry in of["permit"].items():
+        holder = truth.get(entry.noun.attempt)
+        held = holder is not None and key in holder.noun.permits
+        need(held, "I-d", f"{key} held by {entry.noun.attempt}, which does not hold it")
+        need(int(keys.last(key)) < world.key_max, "I-d", f"{key} above its maximum")
     for node, held_slots in on_node.items():
         need(held_slots <= SLOTS, "I-k", f"{held_slots} attempts on {node}")
-    for key, entry in entries.items():
-        if key[:2] == "ta":
-            parts = key.split("/")
-            _running(key, entry.noun, attempts.pop((parts[1], int(parts[2])), []))
-        elif key[:2] == "jo":
-            if entry.noun.tasks > 1:
-                _fan_out(world, key, entry.noun, tasks.get(keys.last(key), []))
-            else:
-                _running(key, entry.noun, attempts.pop((keys.last(key), 0), []))
+    tasks: dict[str, list[Any]] = defaultdict(list)
+    for key, entry in of["task"].items():
+        _, job_id, number = key.split("/")
+        tasks[job_id].append(entry.noun)
+        _running(key, entry.noun, attempts.pop((job_id, int(number)), []))
+    for key, entry in of["job"].items():
+        if entry.noun.tasks > 1:
+            _fan_out(world, key, entry.noun, tasks.get(keys.last(key), []))
+        else:
+            _running(key, entry.noun, attempts.pop((keys.last(key), 0), []))
     need(not attempts, "I-h", f"attempts without record: {dict(attempts)}")
 
 
 def _running(key: str, record: Job | Task, held: list[int]) -> None:
     need(len(held) <= 1, "I-b", f"{len(held)} attempts of {key} hold a fence")
     running = record.state == "running"
-    text = f"{key} is {record.state} #{record.n}, attempts {held}"
-    need(running == (held == [record.n]) and (running or not held), "I-h", text)
+    if running != (held == [record.n]) or (held and not running):
+        raise ViolationError("I-h", f"{key} is {record.state} #{record.n}, attempts {held}")
 
 
 def _fan_out(world: World, key: str, job: Job, made: list[Task]) -> None:

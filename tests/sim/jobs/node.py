@@ -167,7 +167,7 @@ class Node:
                 return
         if not host.alive or self.hello != (host.number, self.incarnation):
             return
-        mine = [k for k, entry in view.scan("attempt/") if entry.noun.node == self.name]
+        mine = [k for k, e in sorted(view.of["attempt"].items()) if e.noun.node == self.name]
         for key in [*mine, *(k for k in list(host.regs) if view.get(k) is None)]:
             held = host.held(key)
             action = self.world.bugs.action(
@@ -224,12 +224,10 @@ class Node:
         view, host = self.view, self.host
         if self.number <= 0 or not host.alive or self._used() >= SLOTS:
             return
-        ready = [
-            key
-            for key, entry in view.entries.items()
-            if key[:4] in ("job/", "task")
-            and entry.noun.state == "pending"
-            and not (key[0] == "j" and entry.noun.tasks > 1)
+        of = view.of
+        ready = [k for k, e in of["task"].items() if e.noun.state == "pending"]
+        ready += [
+            k for k, e in of["job"].items() if e.noun.state == "pending" and e.noun.tasks == 1
         ]
         if ready:
             key = sorted(ready)[y % len(ready)]
@@ -251,11 +249,8 @@ class Node:
 
     def _used(self) -> int:
         """Slots taken: attempts on me, undecided claims, whatever the supervisor holds."""
-        used = {
-            k
-            for k, e in self.view.entries.items()
-            if k[:8] == "attempt/" and e.noun.node == self.name
-        }
+        attempts = self.view.of["attempt"]
+        used = {key for key, entry in attempts.items() if entry.noun.node == self.name}
         used.update(self.host.regs)
         if "reserve_dropped" not in self.world.flags:
             used.update(f.msg.about for f in self.flight.values() if f.msg.kind == "claim")
@@ -290,7 +285,8 @@ class Node:
         """What is due for one entity, or for all."""
         if self.number <= 0:
             return
-        ks = [k for k in self.view.entries if k[0] in "ajct"]
+        of = self.view.of
+        ks = [*of["attempt"], *of["job"], *of["task"], *of["closed"]]
         for key in ks if y is None else [sorted(ks)[y % len(ks)]] if ks else ():
             self._home(key)
         for job_id in sorted(self.cancels):

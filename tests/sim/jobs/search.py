@@ -78,7 +78,11 @@ def draw(seed: int, length: int = 600) -> list[Step]:
             for kind, factor in mood.items():
                 weights[kind] *= factor
     kinds = r.choices(list(weights), list(weights.values()), k=length)
-    return [(kind, *(int(r.random() * 1024) for _ in range(3))) for kind in kinds]  # type: ignore[misc]
+    steps = []
+    for kind in kinds:
+        bits = r.getrandbits(30)
+        steps.append((kind, bits & 1023, bits >> 10 & 1023, bits >> 20))
+    return steps
 
 
 def run(

@@ -9,7 +9,7 @@ from actors.core.store.state import State
 from actors.core.store.txn import Committed, Result, Txn
 from actors.core.view import Change, Entry
 from actors.model import keys
-from actors.model.codec import decode
+from actors.model.codec import NOUNS, decode
 
 __all__ = ["AppliedView", "Msg", "Store"]
 
@@ -31,17 +31,19 @@ class Msg(NamedTuple):
 
 
 class AppliedView:
-    """A prefix of the log, as decoded entries."""
+    """A prefix of the log, as decoded entries; `of` has those of each kind."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
+        self.of: dict[str, dict[str, Entry]] = {kind: {} for kind in NOUNS}
         self.revision = 0
         self.get = self.entries.get
 
     def scan(self, prefix: str, after: str = "") -> Iterator[tuple[str, Entry]]:
-        entries = self.entries
-        for key in sorted([k for k in entries if k.startswith(prefix) and k > after]):
-            yield key, entries[key]
+        entries = self.of[keys.kind(prefix)]
+        if entries:
+            for key in sorted([k for k in entries if k.startswith(prefix) and k > after]):
+                yield key, entries[key]
 
     def count(self, prefix: str) -> int:
         return sum(key.startswith(prefix) for key in self.entries)
@@ -51,12 +53,13 @@ class AppliedView:
 
     def apply(self, ops: tuple[tuple[str, Entry | None], ...]) -> None:
         self.revision += 1
-        entries = self.entries
         for key, entry in ops:
+            of_kind = self.of[keys.kind(key)]
             if entry is None:
-                entries.pop(key, None)
+                self.entries.pop(key, None)
+                of_kind.pop(key, None)
             else:
-                entries[key] = entry
+                self.entries[key] = of_kind[key] = entry
 
 
 class Store:

@@ -203,7 +203,7 @@ class World:
         for node in self.nodes:
             if node.up and node.me not in self.gone:  # what was dropped is sent again
                 self.net += [f.msg for f in node.flight.values() if not f.committed]
-        self.now += TICK_MS
+        self.now += TICK_MS * (1 + turn // 4)
 
     def _quiet(self) -> bool:
         held = any(self.hosts[x].regs for x in NODES if x not in self.gone)
