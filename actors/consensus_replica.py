@@ -35,7 +35,7 @@ from actors.runtime import (
     handles,
 )
 
-__all__ = ["ConsensusReplica", "Nudge", "Published", "SubmitTxn", "Subscribe"]
+__all__ = ["ConsensusReplica", "Nudge", "Published", "Settle", "SubmitTxn", "Subscribe"]
 
 _IMAGE_EVERY_S: Final = 0.1
 _RETRY_S: Final = 1.0
