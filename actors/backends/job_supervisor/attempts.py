@@ -65,6 +65,7 @@ class Attempts:
         self._ending: dict[str, Process] = {}
         self._orphans = Orphans()
         self._helpers: set[int] = set()
+        self._more_trash = False
         self._unsaid: dict[str, Process] = {}  # whose output is to be told
         self._tell_at = _NEVER
         self._sweep_at = _NEVER
@@ -124,6 +125,9 @@ class Attempts:
 
     def remove_trash(self) -> None:
         """Remove what is too much to be removed here, in a process of its own."""
+        if self._helpers:
+            self._more_trash = True
+            return
         rm = ("rm", "-rf", "--", str(self._spool.trash))
         with suppress(OSError):
             self._helpers.add(os.posix_spawn("/bin/rm", rm, self._environment))
@@ -182,14 +186,21 @@ class Attempts:
             reaped = True
             process = self._by_pid.pop(pid, None)
             if process is None:
-                self._helpers.discard(pid)
                 self._orphans.reaped(pid)
+                if pid in self._helpers:
+                    self._helper_ended(pid)
                 continue
             process.leader_exited(status, usage)
             del self._running[process.attempt]
             self._ending[process.attempt] = process
         if reaped and (self._ending or len(self._orphans)):
             self._sweep()
+
+    def _helper_ended(self, pid: int) -> None:
+        self._helpers.discard(pid)
+        if self._more_trash:
+            self._more_trash = False
+            self.remove_trash()
 
     def _sweep(self) -> None:
         """Kill what is left of ended attempts; complete those of which nothing is."""
@@ -268,7 +279,8 @@ class Attempts:
         made = []
         try:
             if launch.cwd is None:
-                os.mkdir(f"{directory}/work", 0o700)  # noqa: PTH102 - hot path
+                with suppress(FileExistsError):  # of a directory in use again
+                    os.mkdir(f"{directory}/work", 0o700)  # noqa: PTH102 - hot path
                 made.append(f"{directory}/work")
             if launch.input_json is not None:
                 environment["JOBD_INPUT"] = f"{directory}/input.json"

@@ -8,6 +8,10 @@
         work/             the job's working directory, if it asked for no other
         exit              JSON [version, ExitRecord], written and renamed
 
+A forgotten directory is kept in `.spare/` and used again, with its files: ext4 walks past every
+inode that was deleted in the last seconds to find a new one, so making and removing five per
+attempt costs more than spawning it (docs/internals/job-supervisor.md).
+
 Nothing is fsynced: the spool must survive the death of processes, not of the machine. After a
 power loss the boot id differs, and what has no exit record is lost in any case.
 """
@@ -17,6 +21,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -46,6 +51,7 @@ CHUNK_SUFFIX: Final = ".chunk"
 VERSION: Final = 1
 _KEY: Final = re.compile(r"attempt/[A-Za-z0-9_-]{1,64}/[0-9]{1,6}/[0-9]{1,9}")
 _BLOCK: Final = 64 * 1024
+_SPARES: Final = 64  # directories kept for use again
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -164,6 +170,24 @@ def _last_line_bounds(fd: int, size: int) -> tuple[int, int]:
     return start, end
 
 
+def _is_as_made(directory: str) -> bool:
+    """Whether an attempt left nothing in its directories and did not open them to others."""
+    places = [directory]
+    names: list[str] = []
+    try:
+        names = os.listdir(f"{directory}/work")  # noqa: PTH208 - hot path
+        places.append(f"{directory}/work")
+    except FileNotFoundError:
+        pass  # it ran elsewhere
+    except OSError:
+        return False
+    private = stat.S_IFDIR | 0o700
+    statuses = [os.lstat(place) for place in places]
+    return not names and all(
+        status.st_mode == private and status.st_uid == os.geteuid() for status in statuses
+    )
+
+
 class Spool:
     """The spool of one data directory, as its job supervisor uses it."""
 
@@ -172,6 +196,11 @@ class Spool:
         self.trash = self.root / ".trash"
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o711)  # other users pass to what is theirs, and see nothing
+        self._spare = self.root / ".spare"
+        if self._spare.exists():  # of an earlier instance, in whatever state
+            self._discard(str(self._spare))
+        self._spare.mkdir(mode=0o700)
+        self._spares: list[str] = []
         self._intents: dict[str, int] = {}
 
     def path(self, attempt: str) -> str:
@@ -181,10 +210,16 @@ class Spool:
     def register(self, intent: Intent) -> None:
         """Make the attempt known. Raises OSError, after which it must not be spawned."""
         directory = self.path(intent.attempt)
-        os.mkdir(directory, 0o700)  # noqa: PTH102 - hot path
-        fd = os.open(f"{directory}/intent", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        spare = self._spares.pop() if self._spares else None
+        if spare is None:
+            os.mkdir(directory, 0o700)  # noqa: PTH102 - hot path
+        else:
+            os.rename(spare, directory)  # noqa: PTH104 - it has neither intent nor exit
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        fd = os.open(f"{directory}/intent.new", flags, 0o600)
         self._intents[intent.attempt] = fd
         os.write(fd, msgspec.json.encode(intent) + b"\n")
+        os.rename(f"{directory}/intent.new", f"{directory}/intent")  # noqa: PTH104
 
     def spawned(self, attempt: str, spawned: Spawned | None) -> None:
         """Add what it became; None: nothing was spawned."""
@@ -206,31 +241,38 @@ class Spool:
         os.rename(target + ".new", target)  # noqa: PTH104 - hot path
 
     def forget(self, attempt: str) -> bool:
-        """Remove an attempt's directory; True when a part went to the trash.
+        """Remove an attempt's directory; True when something went to the trash.
 
-        A working directory may hold a million files: only an empty one is removed here.
+        A working directory may hold a million files: what is not as it was made goes as a whole.
         """
         directory = self.path(attempt)
-        trashed = False
-        try:
-            names = os.listdir(directory)  # noqa: PTH208 - hot path
-        except FileNotFoundError:
+        if not os.path.isdir(directory):  # noqa: PTH112 - hot path
             return False
-        for name in names:
-            path = f"{directory}/{name}"
-            try:
-                if name == "work":
+        if not _is_as_made(directory):
+            self._discard(directory)
+            return True
+        spare = f"{self._spare}/{directory.rpartition('/')[2]}"
+        os.rename(directory, spare)  # noqa: PTH104 - from here on it is forgotten
+        keep = len(self._spares) < _SPARES
+        for name in os.listdir(spare):  # noqa: PTH208
+            path = f"{spare}/{name}"
+            if name == "work":
+                if not keep:
                     os.rmdir(path)  # noqa: PTH106
-                else:
-                    os.unlink(path)  # noqa: PTH108
-            except OSError:
-                trashed = True
-        if trashed:
-            self.trash.mkdir(mode=0o700, exist_ok=True)
-            os.rename(directory, self.trash / directory.rpartition("/")[2])  # noqa: PTH104
+            elif keep and name in ("intent", "exit"):
+                os.rename(path, f"{path}.new")  # noqa: PTH104
+            else:
+                os.unlink(path)  # noqa: PTH108
+        if keep:
+            self._spares.append(spare)
         else:
-            os.rmdir(directory)  # noqa: PTH106
-        return trashed
+            os.rmdir(spare)  # noqa: PTH106
+        return False
+
+    def _discard(self, directory: str) -> None:
+        self.trash.mkdir(mode=0o700, exist_ok=True)
+        name = f"{os.getpid()}.{time.monotonic_ns()}"
+        os.rename(directory, self.trash / name)  # noqa: PTH104
 
     def found(self) -> Iterator[tuple[str, Path, Intent | None, Spawned | None]]:
         """Yield the attempts that an earlier instance left, with what can be read of them."""

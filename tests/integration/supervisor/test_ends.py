@@ -158,7 +158,7 @@ def test_start_is_idempotent_and_a_killed_unknown_never_runs(tmp_path: Path) -> 
         for name in "jk":
             node.client.send(Ack(attempt(name)))
         assert await node.held() == {}
-        assert list((tmp_path / "spool").iterdir()) == []
+        assert list((tmp_path / "spool").glob("[!.]*")) == []
 
     run(scenario, tmp_path)
 
@@ -179,10 +179,10 @@ def test_a_full_working_directory_goes_with_the_ack(tmp_path: Path) -> None:
         node.client.send(Ack(attempt("j")))
         assert await node.held() == {}
         for _ in range(200):
-            if not list((tmp_path / "spool").iterdir()):
+            if not list((tmp_path / "spool").glob("[!.]*")):
                 return
             await asyncio.sleep(0.01)
-        raise AssertionError(list((tmp_path / "spool").iterdir()))
+        raise AssertionError(list((tmp_path / "spool").glob("[!.]*")))
 
     run(scenario, tmp_path)
 
