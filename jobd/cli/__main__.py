@@ -74,10 +74,11 @@ def _run(args: list[str] | None) -> int:
 
 def _say(failure: Failure) -> None:
     """One line of cause, one of remedy; of a spec every problem with its place."""
-    problems = failure.problems if isinstance(failure, Refused) else []
-    for problem in problems:
-        place = f"{problem['line']}:{problem['column']}: " if problem["line"] else ""
-        click.echo(f"{place}{problem['path']}: {problem['message']}", err=True)
+    if isinstance(failure, Refused):
+        for problem in failure.problems:
+            file, line, column = failure.file, problem["line"], problem["column"]
+            place = f"{file}:{line}:{column}: " if file and line else ""
+            click.echo(f"{place}{problem['path']}: {problem['message']}", err=True)
     click.echo(f"jobctl: {failure.cause}", err=True)
     if failure.remedy:
         click.echo(f"  {failure.remedy}", err=True)

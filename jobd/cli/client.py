@@ -7,11 +7,13 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from actors.model.ids import make_id
 from jobd.cli import failure
+from jobd.cli.discovery import Found
 from jobd.cli.failure import Failure
 
 __all__ = ["PREFIX", "Answer", "Client", "Refused", "Unreachable"]
@@ -59,22 +61,26 @@ class Client:
     for it may come back at another port.
     """
 
-    def __init__(self, locate: Callable[[], tuple[str, str | None]]) -> None:
+    def __init__(self, locate: Callable[[], Found]) -> None:
         self._locate = locate
         self._reached = False  # whether a node answered: then it may come back
-        self._look()
+        self._go(locate())
 
-    def _look(self) -> None:
-        url, self._token = self._locate()
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+    def _go(self, found: Found) -> None:
+        parts = urlsplit(found.url if "://" in found.url else f"http://{found.url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Failure(f"{url!r} is no URL of a node", exit_code=failure.USAGE)
+            raise Failure(f"{found.url!r} is no URL of a node", exit_code=failure.USAGE)
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._parts = parts
+        self._source, self._token = found.source, found.token
 
     def _pause(self) -> None:
+        """Wait a moment, then look where the node is now; another one than before is not it."""
         time.sleep(PAUSE_S)
-        self._look()
+        with suppress(Failure):
+            found = self._locate()
+            if found.source == self._source:
+                self._go(found)
 
     def request(
         self,
@@ -202,6 +208,7 @@ class Refused(Failure):
             exit_code=failure.of_problem(status, self.code),
         )
         self.problems: list[dict[str, Any]] = problem.get("errors", [])
+        self.file: str | None = None  # that the places of the problems are in
 
 
 def _failed(answer: Answer) -> Refused:

@@ -2,11 +2,11 @@
 
 The first that names a URL wins:
 1. --url and --token, or JOBD_URL and JOBD_TOKEN
-2. a data directory with a node in it: --data or JOBD_DATA, else ./jobd-data
+2. a data directory: --data or JOBD_DATA, which must have a node in it; else ./jobd-data
 3. $XDG_RUNTIME_DIR/jobd: where a node of this user says where its data directory is
 4. ~/.config/jobd/config.toml: url, token
 5. http://127.0.0.1:8080
-A token that was not given comes from the place that gave the URL, or from the first that has one.
+With a URL of its own but no token, a command takes the token of the place that names that URL.
 """
 
 from __future__ import annotations
@@ -17,38 +17,53 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from jobd.cli.failure import USAGE, Failure
+from jobd.cli.failure import UNREACHABLE, USAGE, Failure
 
-__all__ = ["DEFAULT_URL", "Place", "discover"]
+__all__ = ["DEFAULT_URL", "Found", "discover"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 
-class Place(NamedTuple):
-    """A node's URL and a token for it; either may be unknown."""
+class _Place(NamedTuple):
+    """A node's URL and a token for it, and what named them; either may be unknown."""
 
+    source: str
     url: str | None
     token: str | None
 
 
-def discover(
-    url: str | None, token: str | None, data: str | None, env: Mapping[str, str]
-) -> tuple[str, str | None]:
-    """Return the URL to go to, and a token for it if one is known.
+class Found(NamedTuple):
+    """The node to go to. A node that restarts elsewhere is found at the same source."""
 
-    Raises Failure on a configuration that can't be read.
+    source: str
+    url: str
+    token: str | None
+
+
+def discover(url: str | None, token: str | None, data: str | None, env: Mapping[str, str]) -> Found:
+    """Return the node to go to.
+
+    Raises Failure on a configuration that can't be read, or when a data directory was named and
+    has no running node in it: any other node would be the wrong one.
     """
     url, token = url or env.get("JOBD_URL"), token or env.get("JOBD_TOKEN")
+    data = data or env.get("JOBD_DATA")
     if url and token:
-        return url, token
+        return Found("given", url, token)
     for place in _places(data, env):
         if place.url and (url is None or place.url == url):
-            return place.url, token or place.token
-    return url or DEFAULT_URL, token
+            return Found("given" if url else place.source, place.url, token or place.token)
+        if data and not url:
+            raise Failure(
+                f"no node runs in {data}",
+                remedy=f"Start one with `jobd start --data {data}`.",
+                exit_code=UNREACHABLE,
+            )
+    return Found("given" if url else "default", url or DEFAULT_URL, token)
 
 
-def _places(data: str | None, env: Mapping[str, str]) -> Iterator[Place]:
-    yield _data_directory(Path(data or env.get("JOBD_DATA") or "jobd-data"))
+def _places(data: str | None, env: Mapping[str, str]) -> Iterator[_Place]:
+    yield _data_directory(Path(data or "jobd-data"))
     runtime = env.get("XDG_RUNTIME_DIR")
     if runtime:
         pointed = _json(Path(runtime) / "jobd" / "node.json")
@@ -58,22 +73,22 @@ def _places(data: str | None, env: Mapping[str, str]) -> Iterator[Place]:
     yield _config(Path(home) / "jobd" / "config.toml")
 
 
-def _data_directory(data: Path) -> Place:
+def _data_directory(data: Path) -> _Place:
     node = _json(data / "run" / "node.json")
-    return Place(node.get("url"), _text(data / "admin.token"))
+    return _Place(str(data), node.get("url"), _text(data / "admin.token"))
 
 
-def _config(path: Path) -> Place:
+def _config(path: Path) -> _Place:
     text = _text(path)
     if text is None:
-        return Place(None, None)
+        return _Place(str(path), None, None)
     import tomllib
 
     try:
         config = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         raise Failure(f"{path}: {e}", remedy="Mend or remove the file.", exit_code=USAGE) from None
-    return Place(config.get("url"), config.get("token"))
+    return _Place(str(path), config.get("url"), config.get("token"))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from jobd.cli import failure
+from jobd.cli.client import Refused
 from jobd.cli.failure import USAGE, Failure
 from jobd.cli.follow import cancelling_on_interrupt, follow_log, wait_for, write_record
 from jobd.cli.job_spec import (
@@ -117,7 +118,11 @@ def create(
         raise click.UsageError("Missing argument 'NAME', or -f FILE.", ctx)
     else:
         body = make_spec(name, type_, words, exact=ctx.meta[DASHES], module=module, **options)
-    made = _submit(session, body, headers, idempotency_key)
+    try:
+        made = _submit(session, body, headers, idempotency_key)
+    except Refused as e:
+        e.file = file
+        raise
     if wait or follow:
         ended = (
             follow_log(session.client, made["id"], attempt=1)
@@ -282,7 +287,13 @@ def retry(session: Session, reference: str, form: str) -> None:
 def why(session: Session, reference: str, form: str) -> None:
     """Say why a job is where it is, and what it waits for."""
     job_id = session.job_id(reference)
-    print_one(form, session.client.get(f"/jobs/{job_id}/explain"), name=f"job/{job_id}")
+    body = session.client.get(f"/jobs/{job_id}/explain")
+    if form == "table":
+        click.echo(f"job/{job_id} is {body['state']}")
+        for reason in body["reasons"]:
+            click.echo(f"  {reason['message']}")
+    else:
+        print_one(form, body, name=f"job/{job_id}")
 
 
 @job.command()

@@ -31,7 +31,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 _OPTIONS: Final = (
     click.option("--env", "environment", multiple=True, metavar="K=V", help="Environment value."),
-    click.option("--secret", "secrets", multiple=True, metavar="K=NAME", help="... of a secret."),
     click.option("--label", "labels", multiple=True, metavar="K=V", help="Label of the job."),
     click.option("--cpu", type=float, help="Cores that an attempt reserves."),
     click.option("--memory", metavar="SIZE", help="Memory that an attempt reserves: 512MiB."),
@@ -78,12 +77,9 @@ def make_spec(
         spec |= _container(words)
     else:
         spec |= _command(words, exact)
-    environment: dict[str, Any] = _pairs("--env", options["environment"])
-    secrets = _pairs("--secret", options["secrets"])
-    environment |= {key: {"secret": secret} for key, secret in secrets.items()}
     retry = options["retry"]
     wanted = {
-        "environment": environment,
+        "environment": _pairs("--env", options["environment"]),
         "labels": _pairs("--label", options["labels"]),
         "resources": _given(cpu=options["cpu"], memory=options["memory"]),
         "timeout": options["timeout"],

@@ -109,10 +109,10 @@ def detail_of(view: View, job_id: str, entry: Entry) -> JobDetail:
 def progress_of(view: View, job_id: str, task: int) -> Progress | None:
     """Return the record that carries a task's attempts: the task's own, or the job's without one.
 
-    None while there is none: the job is gone, or its task is not made yet.
+    None while there is none: the job is gone, or it has no such task, or has not made it yet.
     """
     entry = view.get(keys.job(job_id))
-    if entry is not None and entry.noun.tasks > 1:
+    if entry is not None and (entry.noun.tasks > 1 or task != 0):
         entry = view.get(keys.task(job_id, task))
     return entry.noun if entry is not None else None
 

@@ -69,14 +69,14 @@ def test_one_string_is_a_shell_line_and_words_are_argv(
 
 def test_flags_make_the_spec(served: Facade, jobctl: Jobctl) -> None:
     flags = (
-        "--env A=1 --env B=x=y --secret C=db --label team=data --cpu 0.5 --memory 512MiB "
+        "--env A=1 --env B=x=y --label team=data --cpu 0.5 --memory 512MiB "
         "--timeout 5m --retry 3 --priority 70 --delay 1h --node n1 --cwd /srv --user nobody "
         "--tasks 4 --parallelism 2"
     )
     ran = jobctl("job", "create", "j", *flags.split(), "--input", '{"a":[1]}', "--", "true")
     assert ran.code == 0, ran.err
     spec = spec_of(served, ran.out.decode().strip())
-    assert spec["environment"] == {"A": "1", "B": "x=y", "C": {"name": "db"}}
+    assert spec["environment"] == {"A": "1", "B": "x=y"}
     assert (spec["labels"], spec["priority"]) == ({"team": "data"}, 70)
     assert spec["resources"] == {"cpu_milli": 500, "memory_bytes": 512 * 2**20}
     assert (spec["timeout_ms"], spec["retry"]["max_attempts"]) == (300_000, 4)
@@ -105,8 +105,14 @@ def test_spec_file_and_all_its_problems(served: Facade, jobctl: Jobctl, tmp_path
     file.write_text("name: from-file\ntype: command\ncmd: 'true'\nvolums: []\npriority: 900\n")
     ran = jobctl("job", "create", "-f", str(file))
     assert ran.code == 78
-    assert "4:1: $.volums" in ran.err
-    assert "5:" in ran.err
+    assert f"{file}:4:1: $.volums" in ran.err
+    assert f"{file}:5:" in ran.err
+
+
+def test_problems_of_flags_have_no_places(jobctl: Jobctl) -> None:
+    ran = jobctl("job", "create", "j", "--priority", "900", "--", "true")
+    assert ran.code == 78
+    assert ran.err.startswith("$.priority: ")
 
 
 def test_idempotency_key_makes_one_job(served: Facade, jobctl: Jobctl) -> None:

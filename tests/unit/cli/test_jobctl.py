@@ -153,30 +153,40 @@ def test_discovery_order(tmp_path: Path) -> None:
         (folder / "admin.token").write_text(token + "\n")
         return folder
 
+    def found(env: dict[str, str], **given: str) -> tuple[str, str | None]:
+        _, url, token = discover(given.get("url"), given.get("token"), given.get("data"), env)
+        return url, token
+
     home = tmp_path / "home"
     config = home / ".config" / "jobd" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('url = "http://far:1"\ntoken = "t-config"\n')
-    env = {"HOME": str(home), "JOBD_DATA": str(tmp_path / "none")}
-    assert discover(None, None, None, {"HOME": "/nowhere"}) == (DEFAULT_URL, None)
-    assert discover(None, None, None, env) == ("http://far:1", "t-config")
+    env = {"HOME": str(home)}
+    assert found({"HOME": "/nowhere"}) == (DEFAULT_URL, None)
+    assert found(env) == ("http://far:1", "t-config")
     runtime = tmp_path / "runtime"
     (runtime / "jobd").mkdir(parents=True)
     pointed = node(tmp_path / "pointed", "http://pointed:1", "t-pointed")
     (runtime / "jobd" / "node.json").write_text(json.dumps({"data": str(pointed)}))
     env["XDG_RUNTIME_DIR"] = str(runtime)
-    assert discover(None, None, None, env) == ("http://pointed:1", "t-pointed")
+    assert found(env) == ("http://pointed:1", "t-pointed")
     env["JOBD_DATA"] = str(node(tmp_path / "data", "http://data:1", "t-data"))
-    assert discover(None, None, None, env) == ("http://data:1", "t-data")
+    assert found(env) == ("http://data:1", "t-data")
     given = str(node(tmp_path / "given", "http://given:1", "t-given"))
-    assert discover(None, None, given, env) == ("http://given:1", "t-given")
+    assert found(env, data=given) == ("http://given:1", "t-given")
     env["JOBD_URL"] = "http://env:1"
-    assert discover(None, None, None, env) == ("http://env:1", None)
-    assert discover("http://flag:1", "t", None, env) == ("http://flag:1", "t")
-    assert discover("http://data:1", None, None, env) == ("http://data:1", "t-data")
+    assert found(env) == ("http://env:1", None)
+    assert found(env, url="http://flag:1", token="t") == ("http://flag:1", "t")
+    assert found(env, url="http://data:1") == ("http://data:1", "t-data")
     config.write_text("url = ")
     with pytest.raises(Failure, match=r"config\.toml"):
-        discover(None, None, None, {"HOME": str(home)})
+        found({"HOME": str(home)})
+
+
+def test_named_directory_without_a_node_is_not_another_node(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="no node runs in") as caught:
+        discover(None, None, str(tmp_path), {"HOME": "/nowhere"})
+    assert caught.value.exit_code == 69
 
 
 def test_imports_nothing_heavy() -> None:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from actors.core.explain import explain
 from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry_job
 from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
 from actors.core.store.state import State
@@ -309,9 +310,9 @@ class MemoryGateway:
         return self.artifacts[job_id, task]
 
     def explain(self, job_id: str) -> dict[str, Any]:
-        entry = self.state.get(keys.job(job_id))
-        assert entry is not None
-        return {"job": job_id, "state": entry.noun.state, "reasons": []}
+        answer = explain(self.state, job_id, (), self.now_ms)
+        assert answer is not None
+        return answer
 
     def status(self) -> NodeStatus:
         return NodeStatus(
