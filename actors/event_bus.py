@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
@@ -17,7 +16,7 @@ from actors import addresses
 from actors.consensus_replica import Published
 from actors.core.ports import EventPage
 from actors.image_writer import ReadEvents
-from actors.model.event import Event
+from actors.model.event import Event, matches
 from actors.runtime import (
     Answered,
     Ask,
@@ -112,9 +111,3 @@ class _Older(msgspec.Struct, frozen=True):
     reply: ReplyTo
     query: ReadEvents
 
-
-def matches(event: Event, types: tuple[str, ...], subject: str | None) -> bool:
-    """Say whether an event has one of these types (globs; none: any) and this subject."""
-    if subject is not None and event.subject != subject:
-        return False
-    return not types or any(fnmatchcase(event.type, pattern) for pattern in types)

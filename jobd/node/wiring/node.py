@@ -27,7 +27,7 @@ from actors.core.explain import explain
 from actors.core.placement import NodeCapacity
 from actors.core.ports import StateStore
 from actors.core.supervisor_protocol import SupervisorFrame
-from actors.errors import JobdError, StorageFailed
+from actors.errors import Corrupt, JobdError, StorageFailed
 from actors.event_bus import EventBus
 from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
@@ -62,6 +62,17 @@ _SETTLE_S: Final = 2.0
 _SHUTDOWN_S: Final = 2.0
 
 
+def _open_events(directory: Path) -> EventSegments:
+    """Open the event log. It is derived: a damaged one costs old events and no job."""
+    try:
+        return EventSegments.open(directory)
+    except Corrupt as error:
+        raise Corrupt(
+            error.message,
+            remedy=f"move {directory} away: the node starts without the events of before",
+        ) from error
+
+
 class _Disk(NamedTuple):
     log: SegmentLog
     store: StateStore
@@ -94,7 +105,7 @@ class Node:
     def _open_disk(self) -> _Disk:
         data = self._directory.path
         store = open_store(self._config.storage.engine, data)
-        events = EventSegments.open(data / "events")
+        events = _open_events(data / "events")
         log = SegmentLog.open(data / "log")
         recovered = recover(log, store, events)
         _log.info(
