@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.node_process import NodeProcess, running, until
+
+STUBBORN = "trap '' TERM; while :; do sleep 1; done"
 
 
 def moment(text: str) -> float:
@@ -19,8 +22,7 @@ def moment(text: str) -> float:
 def waits(node: NodeProcess, job_id: str) -> list[float]:
     """Seconds from the end of each attempt to the start of the next."""
     attempts = node.call("GET", f"/jobs/{job_id}/attempts")["items"]
-    pairs = zip(attempts, attempts[1:], strict=False)
-    return [moment(b["started_at"]) - moment(a["ended_at"]) for a, b in pairs]
+    return [moment(b["started_at"]) - moment(a["ended_at"]) for a, b in pairwise(attempts)]
 
 
 def test_retries_wait_as_the_backoff_says(node: NodeProcess) -> None:
@@ -61,8 +63,7 @@ def test_what_is_not_tried_again(node: NodeProcess) -> None:
         ({"timeout_ms": 200, "kill_grace_ms": 100}, "timeout"),
         ({"idle_timeout_ms": 300, "shell": "echo; exec sleep 60"}, "idle_timeout"),
         ({"total_timeout_ms": 300}, "timeout"),
-        ({"timeout_ms": 100, "kill_grace_ms": 100, "shell": "trap '' TERM; while :; do sleep 1; done"},
-         "timeout"),
+        ({"timeout_ms": 100, "kill_grace_ms": 100, "shell": STUBBORN}, "timeout"),
     ],
 )  # fmt: skip
 def test_a_job_that_takes_too_long(node: NodeProcess, spec: dict[str, Any], reason: str) -> None:
