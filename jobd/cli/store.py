@@ -34,7 +34,7 @@ def store() -> None:
 def migrate(session: Session, engine: str) -> None:
     """Move the state to another engine; then start the node with `storage.engine` set to it."""
     with _stopped(session) as directory:
-        from jobd.node.wiring import migrate_store
+        from jobd.node.wiring.stores import migrate_store
 
         keys = migrate_store(directory.path, engine)
     note(f"{keys} keys are in {engine} now; set storage.engine: {engine} before the next start")
@@ -46,7 +46,7 @@ def migrate(session: Session, engine: str) -> None:
 def export(session: Session, file: IO[bytes]) -> None:
     """Write the state as NDJSON to FILE (`-` is stdout)."""
     with _stopped(session) as directory:
-        from jobd.node.wiring import export_store
+        from jobd.node.wiring.stores import export_store
 
         keys = export_store(directory.path, file)
     note(f"{keys} keys exported")
@@ -59,7 +59,7 @@ def export(session: Session, file: IO[bytes]) -> None:
 def import_(session: Session, file: IO[bytes], engine: str) -> None:
     """Read an export from FILE (`-` is stdin) into a new data directory."""
     with _stopped(session) as directory:
-        from jobd.node.wiring import import_store
+        from jobd.node.wiring.stores import import_store
 
         keys = import_store(directory.path, file, engine)
     note(f"{keys} keys imported into {engine}")

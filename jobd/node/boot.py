@@ -17,7 +17,7 @@ from actors.model.token import SCOPES
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
 from jobd.node.data_directory import NodeDirectory, new_node_id, write_atomically
-from jobd.node.wiring import Node
+from jobd.node.wiring.node import Node
 
 __all__ = ["run"]
 
