@@ -104,10 +104,10 @@ class JobLogs:
         if not directory.is_dir():
             return None
         exit_record = read_exit(directory)  # before the chunks: what it counts is all there
-        chunks = chunks_of(directory)
-        begun = [seq for seq, _ in chunks if seq <= from_seq]
-        wanted = [chunk for chunk in chunks if not begun or chunk[0] >= begun[-1]]
-        try:
+        try:  # the job supervisor may forget it meanwhile
+            chunks = chunks_of(directory)
+            begun = [seq for seq, _ in chunks if seq <= from_seq]
+            wanted = [chunk for chunk in chunks if not begun or chunk[0] >= begun[-1]]
             contents = [(seq, path.read_bytes()) for seq, path in wanted]
         except FileNotFoundError:
             return None

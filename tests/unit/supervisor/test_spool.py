@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +73,6 @@ def test_no_more_spares_than_are_of_use(tmp_path: Path) -> None:
         end(spool, f"j{i}")
     for i in range(70):
         assert not spool.forget(key(f"j{i}"))
-    assert len(os.listdir(tmp_path / "spool" / ".spare")) == 64
+    assert len(list((tmp_path / "spool" / ".spare").iterdir())) == 64
     assert Spool(tmp_path).trash.exists()  # a new instance begins with none
-    assert os.listdir(tmp_path / "spool" / ".spare") == []
+    assert list((tmp_path / "spool" / ".spare").iterdir()) == []
