@@ -110,4 +110,3 @@ class EventBus(LoopActor):
 class _Older(msgspec.Struct, frozen=True):
     reply: ReplyTo
     query: ReadEvents
-

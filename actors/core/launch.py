@@ -88,9 +88,7 @@ def ending(exit_: ExitRecord, spec: JobSpec, *, digest: str | None) -> Ending:
     return failed
 
 
-def _with_output(
-    failed: Ending, exit_: ExitRecord, spec: JobSpec, digest: str | None
-) -> Ending:
+def _with_output(failed: Ending, exit_: ExitRecord, spec: JobSpec, digest: str | None) -> Ending:
     """Exit code 0 is a success if the output, where there is one, is what was promised."""
     if exit_.output_error:
         return failed._replace(reason="output", detail=exit_.output_error)

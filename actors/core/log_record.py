@@ -56,7 +56,7 @@ class LogRecord(NamedTuple):
     data: bytes
 
 
-class Torn(Exception):  # noqa: N818 - a state of the bytes, handled by every reader
+class Torn(Exception):
     """The bytes end within a record (`next_offset` None), or their crc fails.
 
     Then `next_offset` is where the next record begins, if the length at least is right.

@@ -61,7 +61,7 @@ _BY_REASON: Final = {
 }
 
 
-class Failure(Exception):  # noqa: N818 - what the user reads is a failure of the command
+class Failure(Exception):
     """Ends the command: one line of cause, one of remedy, an exit code."""
 
     def __init__(self, cause: str, *, remedy: str = "", exit_code: int = SERVER_ERROR) -> None:
