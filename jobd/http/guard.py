@@ -33,6 +33,7 @@ _log = logging.getLogger("jobd.http")
 
 LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
 SAFE: Final = frozenset(("GET", "HEAD"))
+_ANSWERED: Final = web.RequestKey("answered", bool)
 _ID: Final = web.RequestKey("id", str)
 _PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -63,6 +64,7 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
         if name not in response.headers or name == "Server":
             response.headers[name] = value
     response.headers["X-Request-ID"] = request.get(_ID, "")
+    request[_ANSWERED] = True
 
 
 @web.middleware
@@ -73,18 +75,25 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     request[_ID] = request_id
     try:
         return await handler(request)
-    except JobdError as e:
-        return respond_problem(problem_of(e, code=_code_of(e, request), instance=request_id))
-    except web.HTTPException as e:
-        if e.status < 400:
-            raise
-        return _from_http(e, request_id)
-    except (ConnectionResetError, TimeoutError):
+    except ConnectionResetError:
         raise
-    except Exception:
-        _log.exception("request %s: %s %s", request_id, request.method, request.path)
-        broken = JobdError(f"the node failed; its log has request {request_id}")
-        return respond_problem(problem_of(broken, instance=request_id))
+    except Exception as e:
+        if request.get(_ANSWERED):
+            # A stream has begun: nothing can be said any more, the connection is broken off.
+            _log.warning("request %s: %s ended by %r", request_id, request.path, e)
+            raise
+        return _answer(e, request, request_id)
+
+
+def _answer(error: Exception, request: web.Request, request_id: str) -> web.StreamResponse:
+    if isinstance(error, JobdError):
+        code = _code_of(error, request)
+        return respond_problem(problem_of(error, code=code, instance=request_id))
+    if isinstance(error, web.HTTPException):
+        return error if error.status < 400 else _from_http(error, request_id)
+    _log.error("request %s: %s %s", request_id, request.method, request.path, exc_info=error)
+    broken = JobdError(f"the node failed; its log has request {request_id}")
+    return respond_problem(problem_of(broken, instance=request_id))
 
 
 def _code_of(error: JobdError, request: web.Request) -> str | None:

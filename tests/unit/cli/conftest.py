@@ -1,3 +1,5 @@
+"""jobctl in this process, against the facade over the real store."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

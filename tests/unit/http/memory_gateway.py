@@ -45,6 +45,7 @@ class MemoryGateway:
         self.state = State()
         self.now_ms = NOW_MS
         self.broken: Exception | None = None  # what the next submission raises
+        self.log_broken: Exception | None = None  # what reading a log raises
         self.ready = (True, "")
         self.artifacts: dict[tuple[str, int], Path] = {}
         self.floor: tuple[int, int] = (0, 0)  # events below are no longer kept
@@ -247,6 +248,8 @@ class MemoryGateway:
     async def read_log(
         self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: int | None
     ) -> LogPage:
+        if self.log_broken is not None:
+            raise self.log_broken
         key = keys.attempt(job_id, task, attempt)
         log = self._logs.get(key, [])
         records = [r for r in log if r.seq >= from_seq and stream in (None, r.stream)][:limit]

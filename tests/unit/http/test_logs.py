@@ -7,10 +7,13 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from actors.core.job import Ending, due
 from actors.core.log_record import PARTIAL, STDERR, TRUNCATED
 from actors.core.store.txn import Txn
 from actors.core.task_set import advance
+from actors.errors import Unavailable
 from actors.model import keys
 from tests.unit.http.facade import Facade
 from tests.unit.http.test_jobs import submit
@@ -127,6 +130,48 @@ def test_shutdown_ends_streams_at_once(served: Facade) -> None:
         stopper.join()
         assert time.monotonic() - began < 2
         served.serve(0)
+
+
+def test_stream_that_fails_breaks_off_without_an_end(
+    served: Facade, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = submit(served)
+    attempt = served.do(served.gateway.start, job_id)
+    served.do(served.gateway.write_log, attempt, b"a\n")
+    with served.stream(f"/jobs/{job_id}/logs/stream") as frames:
+        assert next(frames)[2]["text"] == "a\n"
+        served.gateway.log_broken = Unavailable("the log can't be read now")
+        served.do(served.gateway.wake)
+        assert list(frames) == []
+    assert "the log can't be read now" in caplog.text
+
+
+def test_fan_out_ends_with_the_job_and_not_with_its_last_task(served: Facade) -> None:
+    job_id = submit(served, tasks=2)
+    _make_members(served, job_id, 2)
+    with served.stream(f"/jobs/{job_id}/logs/stream?attempt=1") as frames:
+        for i in range(2):
+            attempt = served.do(served.gateway.start, job_id, i)
+            served.do(served.gateway.write_log, attempt, b"x\n")
+            served.do(served.gateway.end, attempt, Ending("succeeded", "exit", 0))
+            assert next(frames)[2]["task"] == i
+        time.sleep(0.05)
+        assert served.api("GET", f"/jobs/{job_id}").json["state"] == "running"
+        _end_fan_out(served, job_id)
+        event, _, data = next(frames)
+        assert (event, data["state"]) == ("end", "succeeded")
+
+
+def test_lines_read_in_one_go_are_one_record(served: Facade) -> None:
+    job_id = submit(served)
+    attempt = served.do(served.gateway.start, job_id)
+    for line in (b"1\n", b"2\n", b"3\n"):
+        served.do(served.gateway.write_log, attempt, line)
+    served.do(served.gateway.write_log, attempt, b"4\n", STDERR)
+    served.gateway.now_ms += 1
+    served.do(served.gateway.write_log, attempt, b"5\n", STDERR)
+    items = served.api("GET", f"/jobs/{job_id}/logs").json["items"]
+    assert [(r["seq"], r["text"]) for r in items] == [(0, "1\n2\n3\n"), (3, "4\n"), (4, "5\n")]
 
 
 def test_marked_streams(served: Facade) -> None:
