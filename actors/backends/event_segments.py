@@ -15,6 +15,8 @@ E2. A frame's checksum covers its revision and payload; revisions ascend.
 E3. `floor` of a segment is the last event before it; that of the oldest tells what was dropped.
 E4. `flush` leaves a frame without events behind what it made durable. Bad bytes before such a
     frame are damage (Corrupt); bad bytes after the last one are a torn tail (cut off).
+E5. Nothing is served before it is durable or in the hands of this process: `open` writes what
+    follows the last flush once more and syncs it, as the log does (its L4).
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ class _Segment:
         self.first = int(path.stem)
         self.end = size
         self.places: list[tuple[int, int]] | None = None  # (revision, offset), _STRIDE apart
+        self.flushed = _HEADER_BYTES  # all before it is durable, once walked through
 
     def frames(self, at: int) -> Iterator[_Frame]:
         """Yield valid frames from an offset up to the first bad one or the end."""
@@ -95,6 +98,8 @@ class _Segment:
         at, self.places = _HEADER_BYTES, []
         for frame in self.frames(at):
             self.note(frame.revision, at, frame.payload)
+            if frame.payload == _NO_EVENTS:
+                self.flushed = at
             at = frame.end
         return at
 
@@ -175,11 +180,19 @@ class EventSegments:
         end = active.walk()
         if end != active.end:
             self._cut(active, end)
+        self._settle(active)
         self._last, self._newest_ms = active.floor, 0
         for frame in active.frames(active.places[-1][1] if active.places else end):
             if events := _DECODER.decode(frame.payload):
                 self._last = (events[-1].revision, events[-1].k)
                 self._newest_ms = events[-1].time_ms
+
+    def _settle(self, active: _Segment) -> None:
+        """Make durable what an earlier process had not flushed, or could not (E5)."""
+        if active.flushed < active.end:
+            tail = active.file.read_at(active.flushed, active.end - active.flushed)
+            active.file.write_at(active.flushed, tail)
+            active.file.sync()
 
     def _open_segment(self, path: Path) -> _Segment:
         file = self._disk.open(path)

@@ -11,6 +11,9 @@ L2. A group is acknowledged after the one fdatasync that covers its records and 
 L3. After a failed fsync, or a write error other than a full disk, the log refuses further use:
     what the kernel still holds is unknown (Rebello et al., "Can Applications Recover from fsync
     Failures?", ATC 2020). A full disk leaves nothing behind, and the next append tries again.
+L4. Nothing is served before it is durable. A process that was killed or whose fsync failed leaves
+    its last group in the page cache, where it reads as whole and may yet be lost with the power;
+    after a failed fsync it may even be clean, so that only writing it again brings it to the disk.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from actors.core.log_format import (
     SCHEMA,
     SLOT_OVERHEAD,
     SegmentHeader,
+    decode_slot,
     encode_group,
     encode_slot,
     group_bytes,
@@ -128,6 +132,20 @@ class SegmentLog:
         self._file = self._disk.open(_path(self._directory, self._firsts[-1]))
         found = self._recover(self._file, self._firsts[-1], None)
         self._use(found.header, found.last, found.end, found.slot)
+        self._settle(found)
+
+    def _settle(self, found: Recovered) -> None:
+        """Make durable what was read (L4): the last group is written once more, then synced."""
+        header, image = found.header, found.image
+        group_at = header.records_at
+        for number in (0, 1):
+            slot = decode_slot(image, header, number)
+            if slot is not None and slot.last == found.last:
+                at, group_at = header.slot_at(number), slot.offset
+                self._file.write_at(at, image[at : at + SLOT_OVERHEAD + len(slot.group)])
+        if found.end > group_at:
+            self._file.write_at(group_at, image[group_at : found.end])
+        self._file.sync()
 
     def _check_header(self, first: int) -> None:
         path = _path(self._directory, first)
