@@ -49,6 +49,7 @@ EVENT_LOG_AGE_S: Final = 24 * 3600  # likewise
 # -- jobs
 INLINE_OUTPUT_BYTES: Final = 48 * 1024  # a larger output becomes an artifact
 OUTPUT_BYTES: Final = 64 * 1024 * 1024  # the attempt fails with reason `output`
+SCHEMA_OUTPUT_BYTES: Final = 1024 * 1024  # a larger one fails its output_schema
 TASKS: Final = 10_000  # refused with InvalidSpec
 MEMBERS_PER_TXN: Final = 256  # task members made by one transaction
 ATTEMPT_SUMMARIES: Final = 8  # older summaries are in the events
@@ -70,6 +71,7 @@ IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
 LOG_LINE_BYTES: Final = 256 * 1024  # a longer line is cut into pieces, marked as such
 LOG_ATTEMPT_BYTES: Final = 256 * 1024 * 1024  # the rest is dropped with a visible marker
 LOG_CHUNK_BYTES: Final = 256 * 1024  # a new chunk file is begun
+LOG_PAGE_BYTES: Final = 1024 * 1024  # a page of a log ends early and says where to go on
 LOG_KEEP_BYTES: Final = 4 * 1024 * 1024 * 1024  # the oldest job logs go
 LOG_KEEP_S: Final = 7 * 24 * 3600  # likewise
 

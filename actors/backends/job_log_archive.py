@@ -18,6 +18,7 @@ import msgspec
 
 from actors.backends.job_supervisor.spool import (
     chunk_name,
+    chunks_behind,
     chunks_of,
     directory_name,
 )
@@ -95,19 +96,23 @@ class Archive:
         ).fetchone()
         return None if row is None else Archived(*row)
 
-    def chunks(self, log: Archived) -> list[tuple[int, bytes]]:
-        """Return (first seq, bytes) of an archived log; what can't be read is left out."""
+    def chunks(self, log: Archived, from_seq: int) -> Iterator[bytes]:
+        """Yield an archived log's chunks that reach beyond `from_seq`.
+
+        What can't be read is left out.
+        """
         if log.segment is None:
-            directory = self._large / directory_name(log.attempt)
-            return [(seq, path.read_bytes()) for seq, path in chunks_of(directory)]
+            for path in chunks_behind(self._large / directory_name(log.attempt), from_seq):
+                yield path.read_bytes()
+            return
         try:
             with self._segment_path(log.segment).open("rb") as segment:
                 segment.seek(log.offset)
                 entry = segment.read(log.bytes)
         except FileNotFoundError:
-            return []
+            return
         _, _, header_size = _ENTRY.unpack_from(entry)
-        return [(log.first_seq, entry[_ENTRY.size + header_size :])]
+        yield entry[_ENTRY.size + header_size :]
 
     def is_moving(self, attempt: str) -> bool:
         """Whether a part of its files came here already, before a crash."""

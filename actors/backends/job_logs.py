@@ -20,12 +20,13 @@ Everything here blocks; it is used by one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from actors.backends.job_log_archive import Archive, Archived
 from actors.backends.job_supervisor.spool import (
+    chunks_behind,
     chunks_of,
     directory_name,
     read_exit,
@@ -33,7 +34,7 @@ from actors.backends.job_supervisor.spool import (
 from actors.core.log_record import LogRecord, Torn, decode_record, line_count, lines_of
 from actors.core.ports import LogPage
 from actors.errors import NotFound
-from actors.limits import LOG_CHUNK_BYTES
+from actors.limits import LOG_CHUNK_BYTES, LOG_PAGE_BYTES
 
 __all__ = ["JobLogs"]
 
@@ -56,6 +57,7 @@ class JobLogs:
     ) -> LogPage:
         """Return at most `limit` lines at or above a sequence number, of one stream or of all.
 
+        A page ends early, too, once it has LOG_PAGE_BYTES.
         Raises NotFound for an attempt that is in neither place, InvalidInput for no attempt key.
         """
         name = directory_name(attempt_key)
@@ -65,7 +67,7 @@ class JobLogs:
         archived = archived or self._archive.find(attempt_key)  # it moved while we looked
         if archived is None:
             raise NotFound(f"there is no log of {attempt_key}")
-        chunks = self._archive.chunks(archived)
+        chunks = self._archive.chunks(archived, from_seq)
         return _page(chunks, from_seq, limit, stream, archived.next_seq)
 
     def archive(self, attempt_key: str) -> None:
@@ -104,19 +106,16 @@ class JobLogs:
         if not directory.is_dir():
             return None
         exit_record = read_exit(directory)  # before the chunks: what it counts is all there
+        end_seq = exit_record.log_seq if exit_record is not None else None
         try:  # the job supervisor may forget it meanwhile
-            chunks = chunks_of(directory)
-            begun = [seq for seq, _ in chunks if seq <= from_seq]
-            wanted = [chunk for chunk in chunks if not begun or chunk[0] >= begun[-1]]
-            contents = [(seq, path.read_bytes()) for seq, path in wanted]
+            chunks = (path.read_bytes() for path in chunks_behind(directory, from_seq))
+            return _page(chunks, from_seq, limit, stream, end_seq)
         except FileNotFoundError:
             return None
-        end_seq = exit_record.log_seq if exit_record is not None else None
-        return _page(contents, from_seq, limit, stream, end_seq)
 
 
 def _page(
-    chunks: list[tuple[int, bytes]],
+    chunks: Iterable[bytes],
     from_seq: int,
     limit: int,
     stream: int | None,
@@ -125,21 +124,19 @@ def _page(
     """Cut a page out of chunks' bytes; `end_seq` is None while the log grows."""
     records: list[LogRecord] = []
     gaps: list[tuple[int, int]] = []
-    expected = from_seq
+    expected, size = from_seq, 0
     for record in _sound_records(chunks):
         behind = record.seq + line_count(record.data)
         if behind <= expected:
             continue
         if record.seq > expected:
             gaps.append((expected, record.seq))
-        for line in lines_of(record):
-            if line.seq < expected:
-                continue
-            if len(records) >= limit:
-                return LogPage(records, line.seq, False, gaps)
-            expected = line.seq + 1
-            if stream is None or line.stream == stream:
+        if stream is None or record.stream == stream:
+            for line in lines_of(record, expected):
+                if len(records) >= limit or size >= LOG_PAGE_BYTES:
+                    return LogPage(records, line.seq, False, gaps)
                 records.append(line)
+                size += len(line.data)
         expected = behind
     if end_seq is not None and expected < end_seq:
         gaps.append((expected, end_seq))
@@ -147,9 +144,9 @@ def _page(
     return LogPage(records, expected, end_seq is not None, gaps)
 
 
-def _sound_records(chunks: list[tuple[int, bytes]]) -> Iterator[LogRecord]:
+def _sound_records(chunks: Iterable[bytes]) -> Iterator[LogRecord]:
     """Yield the records whose crc holds; behind a bad one, go on where its length points."""
-    for _, data in chunks:
+    for data in chunks:
         offset = 0
         while offset < len(data):
             try:

@@ -93,10 +93,14 @@ def line_count(data: bytes) -> int:
     return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
-def lines_of(record: LogRecord) -> Iterator[LogRecord]:
-    """Yield the lines of a record, each with its own sequence number."""
+def lines_of(record: LogRecord, from_seq: int = 0) -> Iterator[LogRecord]:
+    """Yield the lines of a record from a sequence number on, each with its own."""
+    first, time_ms, stream, flags, data = record
+    find, size = data.find, len(data)
     start = 0
-    for seq in range(record.seq, record.seq + line_count(record.data)):
-        end = record.data.find(b"\n", start) + 1 or len(record.data)
-        yield record._replace(seq=seq, data=record.data[start:end])
+    for _ in range(first, from_seq):
+        start = find(b"\n", start) + 1
+    for seq in range(max(first, from_seq), first + line_count(data)):
+        end = find(b"\n", start) + 1 or size
+        yield LogRecord(seq, time_ms, stream, flags, data[start:end])
         start = end

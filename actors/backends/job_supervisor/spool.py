@@ -40,6 +40,7 @@ __all__ = [
     "Spool",
     "attempt_of",
     "chunk_name",
+    "chunks_behind",
     "chunks_of",
     "directory_name",
     "last_line",
@@ -97,6 +98,13 @@ def chunks_of(directory: Path) -> list[tuple[int, Path]]:
         for path in directory.glob(f"*{CHUNK_SUFFIX}")
         if path.stem.isdecimal()
     )
+
+
+def chunks_behind(directory: Path, seq: int) -> list[Path]:
+    """Return a directory's chunks that reach beyond a sequence number, in order."""
+    chunks = chunks_of(directory)
+    begun = [first for first, _ in chunks if first <= seq]
+    return [path for first, path in chunks if not begun or first >= begun[-1]]
 
 
 def logged_seq(directory: Path) -> int:

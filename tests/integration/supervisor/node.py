@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from actors.backends.job_logs import JobLogs
 from actors.backends.job_supervisor.client import SupervisorClient
+from actors.core.log_record import LogRecord
 from actors.core.supervisor_protocol import (
     Exited,
     ExitRecord,
@@ -25,7 +26,17 @@ from actors.core.supervisor_protocol import (
     Welcome,
 )
 
-__all__ = ["WAIT_S", "Node", "attempt", "is_alive", "run", "shell", "text_of", "wait_gone"]
+__all__ = [
+    "WAIT_S",
+    "Node",
+    "attempt",
+    "is_alive",
+    "records_of",
+    "run",
+    "shell",
+    "text_of",
+    "wait_gone",
+]
 
 WAIT_S = 15.0
 F = TypeVar("F", bound=SupervisorFrame)
@@ -121,16 +132,26 @@ class Node:
         return {held.attempt: held for held in listing.held}
 
 
-def text_of(data: Path, name: str = "j", stream: int | None = None) -> bytes:
-    """All that a job's log holds, which must be whole."""
+def records_of(data: Path, name: str = "j", stream: int | None = None) -> list[LogRecord]:
+    """All records of a job's log, page by page, which must be whole."""
     logs = JobLogs(data)
+    records: list[LogRecord] = []
+    seq, end = 0, False
     try:
-        page = logs.read(attempt(name), limit=10_000_000, stream=stream)
+        while not end:
+            page = logs.read(attempt(name), seq, limit=100_000, stream=stream)
+            assert page.gaps == []
+            assert page.end or page.next_seq > seq
+            records += page.records
+            seq, end = page.next_seq, page.end
     finally:
         logs.close()
-    assert page.gaps == []
-    assert page.end
-    return b"".join(record.data for record in page.records)
+    return records
+
+
+def text_of(data: Path, name: str = "j", stream: int | None = None) -> bytes:
+    """All that a job's log holds, which must be whole."""
+    return b"".join(record.data for record in records_of(data, name, stream))
 
 
 def run(scenario: Callable[[Node], Coroutine[Any, Any, None]], data: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from actors.backends.job_logs import JobLogs
 from actors.core.log_record import PARTIAL, SUPERVISOR, TRUNCATED
 from actors.core.supervisor_protocol import Ack, Launch, Output
-from tests.integration.supervisor.node import Node, attempt, run, shell, text_of
+from tests.integration.supervisor.node import Node, attempt, records_of, run, shell, text_of
 
 BURST = """
 import os, sys
@@ -45,9 +45,7 @@ def test_a_line_of_three_megabytes(tmp_path: Path) -> None:
     async def scenario(node: Node) -> None:
         end = await node.run(python(source))
         assert text_of(tmp_path) == b"a" + b"b" * (3 << 20) + b"\nnext\n"
-        logs = JobLogs(tmp_path)
-        records = logs.read(attempt("j")).records
-        logs.close()
+        records = records_of(tmp_path)
         assert {len(r.data) for r in records[:12]} == {256 * 1024}
         assert [r.flags & PARTIAL for r in records] == [PARTIAL] * 12 + [0, 0]
         assert end.log_seq == len(records)
