@@ -22,6 +22,7 @@ from jobd.cli.job_spec import (
 from jobd.cli.output import (
     Column,
     age,
+    moment,
     note,
     output_option,
     print_items,
@@ -289,9 +290,7 @@ def why(session: Session, reference: str, form: str) -> None:
     job_id = session.job_id(reference)
     body = session.client.get(f"/jobs/{job_id}/explain")
     if form == "table":
-        click.echo(f"job/{job_id} is {body['state']}")
-        for reason in body["reasons"]:
-            click.echo(f"  {reason['message']}")
+        _print_why(body)
     else:
         print_one(form, body, name=f"job/{job_id}")
 
@@ -321,6 +320,18 @@ def _finish(ended: dict[str, Any]) -> None:
         why = ended.get("detail") or ended["reason"]
         note(f"jobctl: job {ended['id']} {ended['state']}: {why}")
     raise SystemExit(code)
+
+
+def _print_why(body: dict[str, Any]) -> None:
+    """Print the state, what it waits for and until when, and what each node lacks for it."""
+    cause = body["detail"] or body["reason"]
+    click.echo(f"job/{body['job']} is {body['state']}" + (f": {cause}" if cause else ""))
+    for reason in body["reasons"]:
+        until = f" ({moment(reason['due_ms'])})" if "due_ms" in reason else ""
+        click.echo(f"  {reason['message']}{until}")
+    for node in body.get("nodes", ()):
+        for reason in node["reasons"]:
+            click.echo(f"  node {node['name']}: {reason['message']}")
 
 
 def _print_log(session: Session, job_id: str, task: int, attempt: int | None, since: str) -> None:

@@ -12,7 +12,17 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["FORMATS", "Column", "age", "note", "output_option", "print_items", "print_one", "state"]
+__all__ = [
+    "FORMATS",
+    "Column",
+    "age",
+    "moment",
+    "note",
+    "output_option",
+    "print_items",
+    "print_one",
+    "state",
+]
 
 FORMATS: Final = ("table", "wide", "json", "yaml", "name")
 _COLOURS: Final = {
@@ -94,6 +104,11 @@ def age(stamp: str | None) -> str:
     return f"{seconds}s"
 
 
+def moment(ms: int) -> str:
+    """Return a moment of the API (Unix milliseconds) in local time with its offset."""
+    return datetime.fromtimestamp(ms / 1000).astimezone().isoformat(timespec="seconds")
+
+
 def _print_data(form: str, body: dict[str, Any]) -> None:
     if form == "json":
         click.echo(json.dumps(body, indent=2, ensure_ascii=False))
@@ -116,4 +131,6 @@ def _print_table(columns: Sequence[Column], items: Sequence[dict[str, Any]]) -> 
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)

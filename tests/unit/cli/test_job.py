@@ -236,6 +236,14 @@ def test_wait(served: Facade, jobctl: Jobctl) -> None:
     assert jobctl("job", "wait", job_id).code == 9
 
 
+def test_why_says_what_it_waits_for(served: Facade, jobctl: Jobctl) -> None:
+    jobctl("job", "create", "later", "--at", "2031-02-03T04:05:06+00:00", "--", "true")
+    assert "2031-02-0" in jobctl("job", "why", "later").out.decode()
+    jobctl("job", "create", "ended", "--", "true")
+    jobctl("job", "cancel", "ended", "--reason", "no need")
+    assert b"is cancelled: no need\n" in jobctl("job", "why", "ended").out
+
+
 def test_cancel_retry_why_delete(served: Facade, jobctl: Jobctl) -> None:
     job_id = jobctl("job", "create", "j", "--", "true").out.decode().strip()
     assert jobctl("job", "retry", job_id).code == 76
