@@ -77,6 +77,6 @@ LOG_KEEP_S: Final = 7 * 24 * 3600  # likewise
 
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
-SSE_QUEUE_EVENTS: Final = 1_000  # a slower listener is told of the gap
+SSE_STREAMS: Final = 1_000  # a further stream is refused with Busy (429)
 LIST_ITEMS: Final = 500  # a larger `limit` is refused
 WAIT_S: Final = 60  # a longer `wait` is refused

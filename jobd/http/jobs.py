@@ -24,7 +24,7 @@ from jobd.http.route import JSON, Call, Reply, Route
 
 __all__ = ["ROUTES"]
 
-SCAN_CHUNK: Final = 500  # records looked at in one turn of the loop
+SCAN_CHUNK: Final = 200  # records looked at in one turn of the loop
 _ABOVE_IDS: Final = "~"  # sorts behind every character of an id
 PARSE_ON_LOOP_BYTES: Final = 16 * 1024
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")

@@ -13,6 +13,9 @@ from weakref import WeakSet
 import msgspec
 from aiohttp import web
 
+from actors import limits
+from actors.errors import Busy
+
 __all__ = ["HEARTBEAT_S", "SSE", "EventStream", "end_streams"]
 
 SSE: Final = "text/event-stream"
@@ -38,7 +41,10 @@ class EventStream:
 
     @classmethod
     async def open(cls, request: web.Request) -> Self:
-        """Send the headers and the reconnection time."""
+        """Send the headers and the reconnection time. Raises Busy above SSE_STREAMS."""
+        streams = request.app[_OPEN].tasks
+        if len(streams) >= limits.SSE_STREAMS:
+            raise Busy(f"{limits.SSE_STREAMS} streams are open already (SSE_STREAMS)")
         response = web.StreamResponse(
             headers={
                 "Content-Type": SSE,
@@ -49,7 +55,7 @@ class EventStream:
         await response.prepare(request)
         task = asyncio.current_task()
         assert task is not None, "a handler runs in a task"
-        request.app[_OPEN].tasks.add(task)
+        streams.add(task)
         stream = cls(response)
         await stream.response.write(f"retry: {RETRY_MS}\n\n".encode())
         return stream

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from actors import limits
 from actors.core.job import Ending, due
 from actors.core.log_record import PARTIAL, STDERR, TRUNCATED
 from actors.core.store.txn import Txn
@@ -172,6 +173,21 @@ def test_lines_read_in_one_go_are_one_record(served: Facade) -> None:
     served.do(served.gateway.write_log, attempt, b"5\n", STDERR)
     items = served.api("GET", f"/jobs/{job_id}/logs").json["items"]
     assert [(r["seq"], r["text"]) for r in items] == [(0, "1\n2\n3\n"), (3, "4\n"), (4, "5\n")]
+
+
+def test_streams_are_bounded_and_ended_ones_are_free_again(
+    served: Facade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SSE_STREAMS", 1)
+    job_id = submit(served)
+    path = f"/jobs/{job_id}/logs/stream"
+    with served.stream(path) as frames:
+        assert served.api("GET", "/events/stream").status == 429
+        served.api("POST", f"/jobs/{job_id}/cancel")
+        assert next(frames)[0] == "end"
+    deadline = time.monotonic() + 5
+    while served.api("GET", path).status == 429:
+        assert time.monotonic() < deadline
 
 
 def test_marked_streams(served: Facade) -> None:
