@@ -1,20 +1,23 @@
 """The actor that writes the image of the applied state, behind the log.
 
-Order: the events of a range of commits, then their rows with the watermark. A checkpoint makes
-both durable and only then lets the log drop what they cover, so at every moment image + log (and
-event log + log) hold everything that was acknowledged.
+Order: the events of a range of commits, durable, then their rows with the watermark. Recovery
+derives again only the events of the records behind the watermark, and a power loss may keep rows
+that were never synced: events that were not durable before them would be lost. A checkpoint makes
+the rows durable too and only then lets the log drop what they cover, so at every moment image + log
+(and event log + log) hold everything that was acknowledged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from actors import addresses
 from actors.core.ports import EventLog, EventPage, Row, StateStore
-from actors.errors import JobdError, ReadOnly
+from actors.errors import JobdError, ReadOnly, StorageFailed
 from actors.log_writer import Truncate
 from actors.model.event import Event
 from actors.runtime import (
@@ -22,6 +25,7 @@ from actors.runtime import (
     Context,
     Effect,
     Effects,
+    Fail,
     Reply,
     Tell,
     ThreadActor,
@@ -69,15 +73,22 @@ class _Prune(msgspec.Struct, frozen=True):
 
 
 class ImageWriter(ThreadActor):
-    """Owns the state store and the event log of a node.
+    """Owns the state store and the event log of a node; `fatal` stops the node when they fail.
 
     An image in memory has no checkpoints: the log then keeps everything.
     """
 
     def __init__(
-        self, store: StateStore, events: EventLog, *, applied_index: int, checkpoints: bool = True
+        self,
+        store: StateStore,
+        events: EventLog,
+        *,
+        applied_index: int,
+        fatal: Callable[[StorageFailed], None],
+        checkpoints: bool = True,
     ) -> None:
         super().__init__()
+        self._fatal = fatal
         self._checkpoints = checkpoints
         self._store = store
         self._events = events
@@ -93,18 +104,31 @@ class ImageWriter(ThreadActor):
     def write(self, message: WriteImage, context: Context) -> Effects:
         """Write a range of commits: events first."""
         assert context.sender is not None, "only the replica writes the image"
+        refused = self._refusal(partial(self._write, message))
+        if refused is None:
+            self._written = message.applied_index
+        return [Tell(context.sender, ImageWritten(message.applied_index, refused))]
+
+    def _write(self, message: WriteImage) -> None:
+        self._events.append(list(message.events))
+        self._events.flush()
+        self._store.write(
+            message.rows,
+            applied_index=message.applied_index,
+            revision=message.revision,
+            sessions=message.sessions,
+        )
+
+    def _refusal(self, work: Callable[[], None]) -> JobdError | None:
+        """Do work on the disk; return why it was not done. A failed disk stops the node."""
         try:
-            self._events.append(list(message.events))
-            self._store.write(
-                message.rows,
-                applied_index=message.applied_index,
-                revision=message.revision,
-                sessions=message.sessions,
-            )
+            work()
         except ReadOnly as error:
-            return [Tell(context.sender, ImageWritten(message.applied_index, error))]
-        self._written = message.applied_index
-        return [Tell(context.sender, ImageWritten(message.applied_index))]
+            return error
+        except StorageFailed as error:
+            self._fatal(error)
+            return error
+        return None
 
     @handles(_Checkpoint)
     def checkpoint(self, message: _Checkpoint, context: Context) -> Iterator[Effect]:
@@ -112,11 +136,8 @@ class ImageWriter(ThreadActor):
         yield After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint")
         if self._written == self._durable:
             return
-        try:
-            self._flush()
-        except ReadOnly:
-            return  # no room: the log keeps everything until there is
-        yield Tell(addresses.LOG, Truncate(self._durable + 1))
+        if self._refusal(self._flush) is None:  # else the log keeps everything
+            yield Tell(addresses.LOG, Truncate(self._durable + 1))
 
     def _flush(self) -> None:
         written = self._written
@@ -127,16 +148,19 @@ class ImageWriter(ThreadActor):
     @handles(_Prune)
     def prune(self, message: _Prune, context: Context) -> Effects:
         """Drop events past their age or size."""
-        self._events.prune(self.clock.now_ms())
+        self._refusal(partial(self._events.prune, self.clock.now_ms()))
         return [After(_PRUNE_EVERY_S, _Prune(), key="prune")]
 
     @handles(ReadEvents)
     def read_events(self, message: ReadEvents, context: Context) -> Effects:
         """Answer from the event log on disk, saying when the cursor is below its floor."""
         assert context.reply is not None, "ReadEvents is an ask"
-        found = self._events.read(
-            message.after, message.limit, types=message.types, subject=message.subject
-        )
+        try:
+            found = self._events.read(
+                message.after, message.limit, types=message.types, subject=message.subject
+            )
+        except JobdError as error:  # damaged: who reads is told, the node goes on
+            return [Fail(context.reply, error)]
         gap = message.after < self._events.floor
         return [Reply(context.reply, EventPage(tuple(found), gap))]
 

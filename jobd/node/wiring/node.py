@@ -136,6 +136,7 @@ class Node:
                 disk.store,
                 disk.events,
                 applied_index=recovered.image_index,
+                fatal=self._storage_failed,
                 checkpoints=self._config.storage.engine != "memory",
             ),
         )
