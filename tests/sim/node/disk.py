@@ -87,13 +87,17 @@ def _put(into: bytearray, offset: int, data: bytes) -> None:
 
 
 class SimDisk(Disk):
-    """Files of one machine. `full` and `broken` are its faults, until they are unset."""
+    """Files of one machine. `full` is a fault until it is unset.
+
+    `broken` is the beginning of a path: the next sync there fails, and what it was to make durable
+    never is, though it is read as written.
+    """
 
     def __init__(self, before: Callable[[str], None]) -> None:
         self.files: dict[str, _Inode] = {}
         self.before = before
         self.full = False
-        self.broken = False  # the next sync fails, and what it was to sync is never written
+        self.broken: str | None = None
 
     def path(self, name: str) -> Path:
         return cast(Path, SimPath(self, name))
@@ -109,13 +113,13 @@ class SimDisk(Disk):
     # -- the seam
 
     def open(self, path: Path) -> DiskFile:
-        return _SimFile(self, self.files[str(path)])
+        return _SimFile(self, str(path))
 
     def create(self, path: Path, size: int) -> DiskFile:
         self.before("create")
         self.need_room()
-        inode = self.files[str(path)] = _Inode(size)
-        return _SimFile(self, inode)
+        self.files[str(path)] = _Inode(size)
+        return _SimFile(self, str(path))
 
     def rename(self, path: Path, to: Path) -> None:
         self.before("rename")
@@ -128,9 +132,10 @@ class SimDisk(Disk):
 
 
 class _SimFile(DiskFile):
-    def __init__(self, disk: SimDisk, inode: _Inode) -> None:
+    def __init__(self, disk: SimDisk, path: str) -> None:
         self._disk = disk
-        self._inode = inode
+        self._path = path
+        self._inode = disk.files[path]
         self._undoing = False
 
     def read(self) -> bytes:
@@ -164,8 +169,9 @@ class _SimFile(DiskFile):
         self._disk.before("sync")
         self._undoing = False
         inode = self._inode
-        if self._disk.broken:
-            self._disk.broken = False
+        broken = self._disk.broken
+        if broken is not None and self._path.startswith(broken):
+            self._disk.broken = None
             inode.unsynced.clear()  # the kernel has dropped the pages and reports it once
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         for offset, data in inode.unsynced:

@@ -33,7 +33,11 @@ class SimImage(MemoryStateStore):
         self._disk.before("image")
         if self._disk.full:
             raise ReadOnly("the disk is full")
-        mark = {"applied_index": applied_index, "revision": revision, "sessions": sessions}
+        mark: dict[str, Any] = {
+            "applied_index": applied_index,
+            "revision": revision,
+            "sessions": sessions,
+        }
         self._batches.append((tuple(rows), mark))
         super().write(self._batches[-1][0], **mark)
 

@@ -59,7 +59,7 @@ class SimArtifacts:
         return self.kept[job_id, task]
 
     def path(self, job_id: str, task: int) -> Path | None:
-        return Path(job_id, str(task)) if (job_id, task) in self.kept else None
+        return Path(job_id) if (job_id, task) in self.kept else None
 
     def delete(self, job_id: str) -> None:
-        self.kept = {place: content for place, content in self.kept.items() if place[0] != job_id}
+        self.kept = {key: content for key, content in self.kept.items() if key[0] != job_id}

@@ -101,7 +101,9 @@ class NodeSim:
         )
         self._once(
             addresses.IMAGE,
-            lambda: ImageWriter(machine.image, self.events, applied_index=found.image_index),
+            lambda: ImageWriter(
+                machine.image, self.events, applied_index=found.image_index, fatal=self._gave_up
+            ),
         )
         self._spawn(
             addresses.EVENT_BUS,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from actors.errors import JobdError, StorageFailed, Unavailable
 from actors.runtime import Faults
 from tests.sim.node.disk import Killed
-from tests.sim.node.machine import Machine
+from tests.sim.node.machine import Machine, NodeSim
 from tests.sim.node.monitor import Monitor, ViolationError, need
 from tests.sim.node.workload import Clients, draw_spec
 
@@ -52,6 +52,12 @@ class Simulation:
         self.kill_with_power = False
         self.reboot_s: Callable[[], float] = lambda: self.rng.uniform(0.01, 1.0)
         self._graceful = False
+
+    @property
+    def node(self) -> NodeSim:
+        """The present process."""
+        assert self.machine.node is not None, "the node is down"
+        return self.machine.node
 
     # -- the node's life
 
@@ -174,7 +180,7 @@ class _Campaign:
         )
 
     def _break_disk(self) -> None:
-        self.sim.machine.disk.broken = True
+        self.sim.machine.disk.broken = self.sim.rng.choice(("log", "events"))
 
     def run(self) -> None:
         sim = self.sim
@@ -182,7 +188,7 @@ class _Campaign:
         sim.clients.listen()
         sim.run_until(lambda: sim.machine.host.clock.elapsed_s > _FAULTY_S, 2 * _FAULTY_S)
         sim.kill_at = None
-        sim.machine.disk.full = sim.machine.disk.broken = False
+        sim.machine.disk.full, sim.machine.disk.broken = False, None
         sim.rest()
 
 

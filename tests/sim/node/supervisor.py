@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from actors.core import attempt_registry as registry
 from actors.core.supervisor_protocol import (
     VERSION,
@@ -198,15 +200,15 @@ class SimSupervisor:
         self._spawned(attempt)
         n = int(launch.environment["JOBD_ATTEMPT"])
         took_ms, code, *big = launch.argv[min(n, len(launch.argv)) - 1].split(":")
-        at_ms = self._now_ms()
-        ends = ExitRecord(reason="exit", code=int(code), started_ms=at_ms)
+        at_ms, logged = self._now_ms(), self.rng.choice((0, 3))
+        ends = ExitRecord(reason="exit", code=int(code), started_ms=at_ms, log_seq=logged)
         if big:
             path = f"{attempt}/output"
-            self.spool.outputs[path] = attempt.encode()
-            ends = ExitRecord(reason="exit", code=int(code), output_size=1 << 20, output_path=path)
+            self.spool.outputs[path] = b'"large"'
+            ends = msgspec.structs.replace(ends, output_size=1 << 20, output_path=path)
         if launch.timeout_ms and launch.timeout_ms < int(took_ms):
             took_ms = str(launch.timeout_ms)
-            ends = ExitRecord(reason="timeout", signal=15, started_ms=at_ms)
+            ends = ExitRecord(reason="timeout", signal=15, started_ms=at_ms, log_seq=logged)
         timer = self.host.call_later(int(took_ms) / 1000, self._exit, attempt, ends)
         self._processes[attempt] = _Process(launch, at_ms, timer)
         self._do(self.registry.spawned(attempt, self._count, 1, at_ms))

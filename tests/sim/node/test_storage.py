@@ -47,7 +47,7 @@ def test_a_record_of_a_failed_sync_is_durable_before_it_is_served(seed: int) -> 
     disk = SimDisk(lambda _: None)
     log = open_log(disk)
     log.append([entry(1)])
-    disk.broken = True
+    disk.broken = ""
     with pytest.raises(StorageFailed):
         log.append([entry(2)])
     served = list(open_log(disk).replay(0))
@@ -82,7 +82,7 @@ def test_an_event_of_a_process_before_is_durable_before_it_is_served(
     events.flush()
     events.append([Event(2, 0, 1, "a", "b")])
     if broken:
-        disk.broken = True
+        disk.broken = ""
         with pytest.raises(StorageFailed):
             events.flush()
     served = open_events(disk).read((0, 0), 10)
