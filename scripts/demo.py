@@ -5,6 +5,7 @@ Arguments go to `jobd start`; the data directory is ./jobd-data unless --data or
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -90,17 +91,21 @@ def data_directory() -> str:
 
 
 def find_node(node: subprocess.Popen[bytes]) -> Client | None:
-    """Wait until the node takes work; None when it has ended instead."""
+    """Wait until the node takes work; None when it has ended instead.
+
+    One that has the data directory already is another: ours is about to say so and end.
+    """
     data = data_directory()
+    note = Path(data, "run", "node.json")
     while node.poll() is None:
         try:
-            client = Client(lambda: discover(None, None, data, os.environ))
-            client.get("/readyz")
-            client.get("/status")
-        except Failure:
-            time.sleep(0.05)
-        else:
-            return client
+            if json.loads(note.read_bytes())["pid"] == node.pid:
+                client = Client(lambda: discover(None, None, data, os.environ))
+                client.get("/readyz")
+                return client
+        except (Failure, OSError):
+            pass
+        time.sleep(0.05)
     return None
 
 
@@ -140,7 +145,7 @@ The node serves {client.url}, its token is in {data}/admin.token. In another ter
     source .venv/bin/activate{found}
     jobctl job list
     jobctl job logs {checksum["id"]}
-    jobctl run -- sha256sum README.md
+    jobctl run --cwd "$PWD" -- sha256sum README.md
     jobctl job create hello -t command "echo 'Hello, World!'"
     curl -H "Authorization: Bearer $(cat {data}/admin.token)" {client.url}/api/v1/status
 
