@@ -7,7 +7,7 @@ shows what became of the claim, so a node never holds more attempts than slots (
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from actors import addresses
 from actors.core import job
 from actors.core.pending import Pending, PendingQueue
+from actors.core.permits import first_full, key_hash
 from actors.core.placement import Candidate, NodeCapacity, feasible, place
 from actors.core.store.txn import Committed, Result
 from actors.core.view import Change, View
@@ -51,6 +52,8 @@ class Scheduler(StoreActor):
         self._claim_as: ClaimsAllowed | None = None
         self._pending = PendingQueue()
         self._unfit: set[tuple[str, int]] = set()  # what can never start here
+        self._blocked: dict[str, PendingQueue] = {}  # hash of a full key → what waits for it
+        self._blocked_on: dict[tuple[str, int], str] = {}
         self._slots: list[str | None] = [None] * slots  # attempt, or record being claimed
         self._held: dict[str, tuple[int, Resources]] = {}  # the same → (slot, what it reserves)
         self._of_job: dict[str, set[int]] = {}
@@ -60,7 +63,7 @@ class Scheduler(StoreActor):
     @property
     def queue_depth(self) -> int:
         """How many attempts wait for a slot."""
-        return len(self._pending) + len(self._unfit)
+        return len(self._pending) + len(self._unfit) + len(self._blocked_on)
 
     @property
     def capacity(self) -> NodeCapacity:
@@ -78,6 +81,8 @@ class Scheduler(StoreActor):
         """Derive the pending set from the state."""
         self._pending = PendingQueue()
         self._unfit.clear()
+        self._blocked.clear()
+        self._blocked_on.clear()
         for kind in ("job/", "task/"):
             for key, _ in self.view.scan(kind):
                 self._place(key)
@@ -100,11 +105,14 @@ class Scheduler(StoreActor):
                     yield from self._hold(change.key, entry.revision, entry.noun)
                 elif change.key in self._held:
                     yield Tell(addresses.slot(self._held[change.key][0]), Look())
+            case "permit" if change.deleted:
+                self._unblock(change.key.split("/")[1])
 
     def _place(self, key: str) -> None:
         """Have a record in the pending set exactly while it is eligible and not being claimed."""
         job_id, index = _work_of(key)
         self._unfit.discard((job_id, index))
+        self._forget_blocked(job_id, index)
         entry = self.view.get(key)
         if entry is None or entry.noun.state != "pending" or key in self._held:
             self._pending.discard(job_id, index)
@@ -179,30 +187,23 @@ class Scheduler(StoreActor):
         """Claim what is next for each free slot."""
         if self._claim_as is None:
             return
-        passed: set[Pending] = set()  # wait behind a permit: the next one may have the slot
-        while len(self._pending) > len(passed) and (free := self.capacity.slots_free) > 0:
+        while len(self._pending) and (free := self.capacity.slots_free) > 0:
             looked: dict[tuple[str, int], Pending] = {}
-            placed = place(self._candidates(passed, looked), [self.capacity], (), free)
+            placed = place(self._candidates(looked), [self.capacity], (), free)
             if not placed:
                 yield from self._set_aside(looked)
                 return
             for found in placed:
-                entry = looked[found.job_id, found.task_index]
-                claimed = yield from self._claim(entry)
-                if not claimed:
-                    passed.add(entry)
+                yield from self._claim(looked[found.job_id, found.task_index])
 
-    def _candidates(
-        self, passed: set[Pending], looked: dict[tuple[str, int], Pending]
-    ) -> Iterator[Candidate]:
+    def _candidates(self, looked: dict[tuple[str, int], Pending]) -> Iterator[Candidate]:
         """Yield the best of what is eligible, noting what was looked at.
 
         A turn looks past at most _WINDOW records that have to wait.
         """
         for entry in self._pending.best_first(self.clock.now_ms()):
-            if entry not in passed:
-                looked[entry.job_id, entry.task_index] = entry
-                yield Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id))
+            looked[entry.job_id, entry.task_index] = entry
+            yield Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id))
             if len(looked) == _WINDOW:
                 return
 
@@ -222,8 +223,8 @@ class Scheduler(StoreActor):
         if found and len(looked) == _WINDOW:
             yield Tell(self.address, _LookFurther())
 
-    def _claim(self, entry: Pending) -> Generator[Effect, None, bool]:
-        """Reserve a slot and submit the claim; False when it has to wait for a permit."""
+    def _claim(self, entry: Pending) -> Iterator[Effect]:
+        """Reserve a slot and submit the claim, or put the entry where it waits."""
         assert self._claim_as is not None, "claims are allowed"
         slot = self._slots.index(None)
         txn = job.claim(
@@ -236,13 +237,42 @@ class Scheduler(StoreActor):
             supervisor=self._claim_as.supervisor,
             now_ms=self.clock.now_ms(),
         )
-        if isinstance(txn, job.Wait):
-            return False
-        record = self._record(entry.job_id, entry.task_index)
         self._pending.discard(entry.job_id, entry.task_index)
+        if isinstance(txn, job.Wait):
+            if txn.reason == "concurrency":
+                self._block(entry)
+            return  # anything else never starts again from this state: its end is asked for
+        record = self._record(entry.job_id, entry.task_index)
         self._take(slot, record, self._spec(entry.job_id).resources)
-        yield from self.submit(record, txn) or ()
-        return True
+        yield from self.submit(record, txn)
+
+    # -- behind concurrency keys
+
+    def _block(self, entry: Pending) -> None:
+        """Have an entry wait until a permit of its full key is free."""
+        full = first_full(self.view, self._spec(entry.job_id))
+        assert full is not None, "the claim found that key full in this very view"
+        hashed = key_hash(full.key)
+        self._blocked.setdefault(hashed, PendingQueue()).add(entry)
+        self._blocked_on[entry.job_id, entry.task_index] = hashed
+
+    def _unblock(self, hashed: str) -> None:
+        """A permit is free: the best that waits for it may try."""
+        waiting = self._blocked.get(hashed)
+        if waiting is not None:
+            best = next(waiting.best_first(self.clock.now_ms()))
+            self._forget_blocked(best.job_id, best.task_index)
+            self._pending.add(best)
+
+    def _forget_blocked(self, job_id: str, task_index: int) -> None:
+        hashed = self._blocked_on.pop((job_id, task_index), None)
+        if hashed is not None:
+            waiting = self._blocked[hashed]
+            waiting.discard(job_id, task_index)
+            if not len(waiting):
+                del self._blocked[hashed]
+
+    # -- what became of claims
 
     def decided(self, entity: str, result: Result) -> Effects:
         """A claim that did not commit gives its slot back; one that did keeps it (rule 10)."""
