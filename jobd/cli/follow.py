@@ -20,7 +20,13 @@ from jobd.cli.client import Client
 from jobd.cli.failure import Failure
 from jobd.cli.output import note
 
-__all__ = ["cancelling_on_interrupt", "follow_log", "wait_for"]
+__all__ = [
+    "cancelling_on_interrupt",
+    "follow_log",
+    "leaving_on_interrupt",
+    "wait_for",
+    "write_record",
+]
 
 WAIT_S: Final = 30  # of one long poll; the node's limit is above
 _ENDED: Final = frozenset(("succeeded", "failed", "cancelled", "expired"))
@@ -98,6 +104,16 @@ def cancelling_on_interrupt(client: Client, job_id: str) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def leaving_on_interrupt(job_id: str) -> Iterator[None]:
+    """Ctrl-C leaves the job, saying how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"jobctl: job {job_id} goes on; `jobctl job logs -f {job_id}` follows it again")
+        raise
 
 
 def _write(to: BinaryIO, data: bytes) -> None:

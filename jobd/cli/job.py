@@ -10,7 +10,13 @@ import click
 from jobd.cli import failure
 from jobd.cli.client import Refused
 from jobd.cli.failure import USAGE, Failure
-from jobd.cli.follow import cancelling_on_interrupt, follow_log, wait_for, write_record
+from jobd.cli.follow import (
+    cancelling_on_interrupt,
+    follow_log,
+    leaving_on_interrupt,
+    wait_for,
+    write_record,
+)
 from jobd.cli.job_spec import (
     DASHES,
     SpecCommand,
@@ -125,11 +131,14 @@ def create(
         e.file = file
         raise
     if wait or follow:
-        ended = (
-            follow_log(session.client, made["id"], attempt=1)
-            if follow
-            else wait_for(session.client, made["id"])
-        )
+        with leaving_on_interrupt(made["id"]):
+            ended = (
+                follow_log(session.client, made["id"], attempt=1)
+                if follow
+                else wait_for(session.client, made["id"])
+            )
+        if form != "table" and not follow:
+            print_one(form, ended, name=f"job/{made['id']}")
         _finish(ended)
     elif form == "table":
         click.echo(made["id"])
@@ -230,7 +239,8 @@ def logs(
     """Print what a job wrote: its stdout to stdout, its stderr to stderr."""
     job_id = session.job_id(reference)
     if follow:
-        follow_log(session.client, job_id, attempt=attempt or 0, task=task, since=since)
+        with leaving_on_interrupt(job_id):
+            follow_log(session.client, job_id, attempt=attempt or 0, task=task, since=since)
         return
     tasks = [task] if task is not None else range(session.client.get(f"/jobs/{job_id}")["tasks"])
     for one in tasks:

@@ -155,8 +155,9 @@ def test_exit_codes_of_jobs(served: Facade, jobctl: Jobctl, ending: Ending, code
         served.do(served.gateway.end, attempt, ending)
 
     with worker(served, work):
-        ran = jobctl("job", "create", "j", "--wait", "--", "true")
+        ran = jobctl("job", "create", "j", "--wait", "-o", "json", "--", "true")
     assert ran.code == code, ran.err
+    assert json.loads(ran.out)["reason"] == ending.reason
     if code:
         assert ran.err
 

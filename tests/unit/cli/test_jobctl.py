@@ -256,6 +256,25 @@ def test_second_interrupt_leaves(served: Facade) -> None:
     assert served.api("GET", f"/jobs/{job_id}").json["state"] == "running"
 
 
+def test_interrupted_follower_leaves_the_job(served: Facade) -> None:
+    job_id = served.api("POST", "/jobs", {"name": "j", "type": "command", "cmd": "x"}).json["id"]
+    attempt = served.do(served.gateway.start, job_id)
+    served.do(served.gateway.write_log, attempt, b"up\n")
+    ctl = subprocess.Popen(
+        [*JOBCTL, "job", "logs", "-f", job_id],
+        env=_environment(served),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert ctl.stdout is not None
+    assert ctl.stdout.readline() == b"up\n"
+    ctl.send_signal(signal.SIGINT)
+    _, err = ctl.communicate(timeout=10)
+    assert ctl.returncode == 130
+    assert f"job logs -f {job_id}" in err.decode()
+    assert not served.api("GET", f"/jobs/{job_id}").json["cancel_requested"]
+
+
 def test_closed_pipe_is_quiet(served: Facade) -> None:
     job_id = served.api("POST", "/jobs", {"name": "j", "type": "command", "cmd": "x"}).json["id"]
     served.do(served.gateway.run, job_id, out=b"line\n" * 100_000)
