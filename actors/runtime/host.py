@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -21,6 +22,7 @@ from actors.runtime.clock import SystemClock
 from actors.runtime.effects import Effects
 from actors.runtime.engine import Engine, OnFatal
 from actors.runtime.future import LoopFuture
+from actors.runtime.handling import Handling
 from actors.runtime.ref import ActorRef
 from actors.runtime.thread_actor import ThreadActor
 from actors.runtime.watchdog import Watchdog
@@ -48,6 +50,7 @@ class LoopHost(Engine):
         self._thread = get_ident()
         self._run_queue: deque[Cell] = deque()
         self._run_is_due = False
+        self.handling = Handling()
         self._current: Cell | None = None
         self._turns = 0
         self.watchdog = Watchdog(self._thread, self._turn_under_way)
@@ -125,10 +128,15 @@ class LoopHost(Engine):
         self._run_is_due = False
         queue = self._run_queue
         turn = self.turn
+        began = time.perf_counter()
         for _ in range(len(queue)):  # who is queued meanwhile waits for the next tick
-            self._current = queue.popleft()
+            cell = self._current = queue.popleft()
             self._turns += 1
-            turn(self._current)
+            before, actor = cell.handled, cell.actor
+            turn(cell)
+            ended = time.perf_counter()
+            self.handling.add(actor, cell.handled - before, ended - began)
+            began = ended
         self._current = None
 
     def _turn_under_way(self) -> tuple[int, str] | None:
@@ -145,14 +153,20 @@ class LoopHost(Engine):
         """Have the actor's own thread do it."""
 
         def run() -> None:
+            began = time.perf_counter()
+            result, failure = None, None
             try:
                 result = work()
             except (Exception, SystemExit) as error:
-                self._carry_over(partial(done, None, error))
-            else:
-                self._carry_over(partial(done, result, None))
+                failure = error
+            took = time.perf_counter() - began
+            self._carry_over(partial(self._handled, actor, took, partial(done, result, failure)))
 
         actor.hand_over(run)
+
+    def _handled(self, actor: ThreadActor, took: float, done: Callable[[], None]) -> None:
+        self.handling.add(actor, 0, took)
+        done()
 
     def await_effects(
         self,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from actors.core.store.state import State
@@ -120,9 +125,18 @@ class _AtScrape(Collector):
             restarts.add_metric([name], restarted[name])
         yield depth
         yield restarts
+        yield from self._handlers()
         letters = CounterMetricFamily("jobd_dead_letters", "Messages that nobody took")
         letters.add_metric([], self._host.dead_letters.count)
         yield letters
+
+    def _handlers(self) -> Iterator[Metric]:
+        handlers = SummaryMetricFamily(
+            "jobd_actor_handler_seconds", "Time in handlers, by actor class", labels=["actor"]
+        )
+        for name, (messages, seconds) in self._host.handling.by_class().items():
+            handlers.add_metric([name], count_value=messages, sum_value=seconds)
+        yield handlers
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
