@@ -54,6 +54,7 @@ class Scheduler(StoreActor):
         self._unfit: set[tuple[str, int]] = set()  # what can never start here
         self._blocked: dict[str, PendingQueue] = {}  # hash of a full key → what waits for it
         self._blocked_on: dict[tuple[str, int], str] = {}
+        self._let_through: dict[tuple[str, int], str] = {}  # by a permit that was freed: its key
         self._slots: list[str | None] = [None] * slots  # attempt, or record being claimed
         self._held: dict[str, tuple[int, Resources]] = {}  # the same → (slot, what it reserves)
         self._of_job: dict[str, set[int]] = {}
@@ -83,6 +84,7 @@ class Scheduler(StoreActor):
         self._unfit.clear()
         self._blocked.clear()
         self._blocked_on.clear()
+        self._let_through.clear()
         for kind in ("job/", "task/"):
             for key, _ in self.view.scan(kind):
                 self._place(key)
@@ -116,6 +118,8 @@ class Scheduler(StoreActor):
         entry = self.view.get(key)
         if entry is None or entry.noun.state != "pending" or key in self._held:
             self._pending.discard(job_id, index)
+            if key not in self._held:
+                self._pass_on(job_id, index)
             return
         job_entry = self.view.get(keys.job(job_id))
         assert job_entry is not None, "a task has its job"
@@ -140,6 +144,7 @@ class Scheduler(StoreActor):
         record = self._record(job_id, index)
         if record in self._held:
             self._free(record)
+        self._let_through.pop((job_id, index), None)
         spec = self._spec(job_id)
         self._take(noun.slot, attempt, spec.resources)
         self._of_job.setdefault(job_id, set()).add(noun.slot)
@@ -241,6 +246,7 @@ class Scheduler(StoreActor):
         if isinstance(txn, job.Wait):
             if txn.reason == "concurrency":
                 self._block(entry)
+            self._pass_on(entry.job_id, entry.task_index)
             return  # anything else never starts again from this state: its end is asked for
         record = self._record(entry.job_id, entry.task_index)
         self._take(slot, record, self._spec(entry.job_id).resources)
@@ -255,6 +261,8 @@ class Scheduler(StoreActor):
         hashed = key_hash(full.key)
         self._blocked.setdefault(hashed, PendingQueue()).add(entry)
         self._blocked_on[entry.job_id, entry.task_index] = hashed
+        if self._let_through.get((entry.job_id, entry.task_index)) == hashed:
+            del self._let_through[entry.job_id, entry.task_index]  # another one was faster
 
     def _unblock(self, hashed: str) -> None:
         """A permit is free: the best that waits for it may try."""
@@ -263,6 +271,13 @@ class Scheduler(StoreActor):
             best = next(waiting.best_first(self.clock.now_ms()))
             self._forget_blocked(best.job_id, best.task_index)
             self._pending.add(best)
+            self._let_through[best.job_id, best.task_index] = hashed
+
+    def _pass_on(self, job_id: str, task_index: int) -> None:
+        """What a free permit let through does not take it: the next one may try."""
+        hashed = self._let_through.pop((job_id, task_index), None)
+        if hashed is not None:
+            self._unblock(hashed)
 
     def _forget_blocked(self, job_id: str, task_index: int) -> None:
         hashed = self._blocked_on.pop((job_id, task_index), None)
