@@ -22,6 +22,7 @@ from typing import Any
 
 from actors import addresses
 from actors.core import job as jobs
+from actors.core.job.work import load
 from actors.core.permits import key_hash
 from actors.core.view import Entry
 from actors.home import Home
@@ -59,7 +60,7 @@ class Monitor:
         self._revision = 0
         self._shadow: dict[str, tuple[int, bytes]] = {}  # the state as it was last applied
         self._ended: dict[str, str] = {}  # terminal records, by key
-        self._spawns: set[str] = set()
+        self.spawns: set[str] = set()
         self._claimed: set[str] = set()
         self.accepted: dict[str, int] = {}  # acknowledged job -> revision
         self.deleted: set[str] = set()
@@ -80,8 +81,8 @@ class Monitor:
     # -- what the job supervisor does
 
     def _spawned(self, attempt: str) -> None:
-        need(attempt not in self._spawns, "N-b", f"{attempt} spawned twice")
-        self._spawns.add(attempt)
+        need(attempt not in self.spawns, "N-b", f"{attempt} spawned twice")
+        self.spawns.add(attempt)
         gone = attempt in self._claimed and attempt not in self._shadow
         need(not gone, "N-b", f"{attempt} spawned after its end")
 
@@ -144,18 +145,17 @@ class Monitor:
             self._running(node, key)
 
     def _running(self, node: NodeSim, key: str) -> None:
-        parts = key.split("/")
-        index = int(parts[2]) if parts[0] == "task" else 0
+        job_id, index = _work_of(key)
         entry = node.state.get(key)
         held = [
             keys.attempt_parts(attempt)[2]
-            for attempt, _ in node.state.scan(keys.attempts_of(parts[1]))
+            for attempt, _ in node.state.scan(keys.attempts_of(job_id))
             if keys.attempt_parts(attempt)[1] == index
         ]
         wanted = [entry.noun.n] if entry is not None and entry.noun.state == "running" else []
         need(held == wanted, "N-c", f"{key} is {entry}, attempts {held}")
-        if parts[0] == "task":
-            self._fan_out(node, parts[1])
+        if keys.kind(key) == "task":
+            self._fan_out(node, job_id)
 
     def _fan_out(self, node: NodeSim, job_id: str) -> None:
         spec = node.state.get(keys.spec(job_id))
@@ -219,14 +219,13 @@ class Monitor:
         for kind in ("job/", "task/"):
             for key, entry in node.state.scan(kind):
                 fanned = kind == "job/" and entry.noun.tasks > 1
-                if entry.noun.state == "pending" and not fanned:
-                    parts = key.split("/")
-                    wanted.add((parts[1], int(parts[2]) if kind == "task/" else 0))
-        queued = set(scheduler._pending._entries) | scheduler._unfit
+                work = load(node.state, *_work_of(key))
+                if entry.noun.state == "pending" and not fanned and work and not work.stopping:
+                    wanted.add(_work_of(key))
+        queued = set(scheduler._pending._entries) | scheduler._unfit | set(scheduler._blocked_on)
+        queued -= {each for each in queued if (work := load(node.state, *each)) and work.stopping}
         claiming = {
-            (parts[1], int(parts[2]) if parts[0] == "task" else 0)
-            for parts in (holder.split("/") for holder in scheduler._held)
-            if parts[0] != "attempt"
+            _work_of(holder) for holder in scheduler._held if not holder.startswith("attempt/")
         }
         need(queued <= wanted <= queued | claiming, "N-j", f"{queued} waits, not {wanted}")
         held = {holder for holder in scheduler._held if holder.startswith("attempt/")}
@@ -281,6 +280,12 @@ class Monitor:
         if scheduler.queue_depth or scheduler._held:
             return f"held slots {scheduler._held}"
         return f"{len(machine.supervisor)} attempts in the spool" if machine.supervisor else ""
+
+
+def _work_of(key: str) -> tuple[str, int]:
+    """The (job id, task index) of a job's or a task's key."""
+    parts = key.split("/")
+    return parts[1], int(parts[2]) if parts[0] == "task" else 0
 
 
 def _kinds(node: NodeSim) -> list[str]:

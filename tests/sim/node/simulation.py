@@ -49,6 +49,7 @@ class Simulation:
         self.steps = self.crashes = 0
         self.boundaries = 0  # host steps and disk operations so far
         self.kill_at: int | None = None  # a boundary
+        self.rested_at = 0  # likewise
         self.kill_with_power = False
         self.reboot_s: Callable[[], float] = lambda: self.rng.uniform(0.01, 1.0)
         self._graceful = False
@@ -128,6 +129,7 @@ class Simulation:
         )
         left = self.monitor.leftover() or f"{self.clients.waiting} requests wait"
         need(done, "N-m", left)
+        self.kill_at, self.rested_at = None, self.boundaries
         self.monitor.derived()
         self.read_events()
 
@@ -167,7 +169,8 @@ class _Campaign:
 
     def _submit(self) -> None:
         self._jobs += 1
-        self.sim.clients.submit(draw_spec(self.sim.rng, self._jobs))
+        clients = self.sim.clients
+        clients.submit(draw_spec(self.sim.rng, self._jobs), clients.draw_key())
 
     def _crash_on_disk(self) -> None:
         self.sim.kill_at = self.sim.boundaries + self.sim.rng.randint(1, 60)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from actors import addresses
 from actors.errors import Corrupt, ReadOnly, StorageFailed
+from actors.model import keys
 from actors.model.event import Event
-from actors.model.spec import JobSpec
+from actors.model.spec import Concurrency, JobSpec
 from tests.sim.node.simulation import Simulation
 
 COMMAND = JobSpec(name="one", type="command", argv=("50:0",))
+
+
+def with_(**changes: Any) -> JobSpec:
+    return msgspec.structs.replace(COMMAND, **changes)
 
 
 def started(seed: int = 0) -> Simulation:
@@ -109,3 +116,21 @@ def test_a_full_disk_refuses_clearly_and_resumes_by_itself() -> None:
     submit(sim)
     assert sim.crashes == 0
     sim.rest()
+
+
+def test_a_free_permit_passes_by_who_was_cancelled_meanwhile() -> None:
+    sim = started()
+    one = Concurrency("key", 1)
+    holder = submit(sim, with_(concurrency=(one,), argv=("1000:0",)))
+    sim.run_until(lambda: sim.node.state.count("permit") == 1, 10.0)
+    first = submit(sim, with_(concurrency=(one,), tasks=2))
+    second = submit(sim, with_(concurrency=(one,), tasks=2))
+    scheduler = sim.node.actor(addresses.SCHEDULER)
+    sim.run_until(lambda: len(scheduler._blocked_on) == 4, 0.5)
+    for _ in range(2):  # take both slots for a while, the holder's when it ends
+        submit(sim, with_(argv=("3000:0",), priority=99))
+    sim.run_until(lambda: not sim.node.state.count("permit"), 10.0)
+    ask(sim, sim.node.gateway.cancel_job(first.job_id, "", None))
+    sim.rest()
+    ends = {made: sim.node.state.get(keys.job(made.job_id)) for made in (holder, second)}
+    assert [entry and entry.noun.state for entry in ends.values()] == ["succeeded"] * 2

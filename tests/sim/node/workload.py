@@ -50,6 +50,7 @@ def draw_spec(rng: random.Random, number: int) -> JobSpec:
             "argv": (run, "20:0"),
         },
         {"concurrency": (rng.choice(_KEYS),)},
+        {"concurrency": _KEYS[:2], "tasks": rng.randint(1, 3)},
         {"expires_ms": rng.choice((1, 500, 5000))},
         {"timeout_ms": 100, "argv": ("2000:0", "10:0"), "retry": retry},
         {"total_timeout_ms": 900, "argv": ("2000:0",)},
@@ -95,15 +96,17 @@ class Clients:
 
     # -- what they want
 
-    def submit(self, spec: JobSpec) -> None:
-        key: str | None
+    def draw_key(self) -> str | None:
+        """Return an idempotency key: none, one that may be the job's id, or a client's own."""
         match self._rng.choice(("minted there", "minted here", "own", "own")):
             case "minted there":
-                key = None
+                return None
             case "minted here":
-                key = make_id(self._machine.host.clock.now_ms(), self._rng.getrandbits(80))
-            case _:
-                key = f"key {self._rng.random()}"
+                return make_id(self._machine.host.clock.now_ms(), self._rng.getrandbits(80))
+        return f"key {self._rng.random()}"
+
+    def submit(self, spec: JobSpec, key: str | None) -> None:
+        """Submit a job, under a key until it is accepted."""
 
         def accepted(made: Submitted) -> None:
             # A spec's own key is one for all that submit it; others are of this request alone.
