@@ -18,7 +18,7 @@ import msgspec
 from actors import addresses
 from actors.consensus_replica import SubmitTxn
 from actors.core import job
-from actors.core.launch import ending, launch
+from actors.core.launch import ending, large_output, launch
 from actors.core.store.txn import Committed
 from actors.core.supervisor_protocol import Ack, ExitRecord, Held, Kill, Start
 from actors.core.view import View
@@ -155,16 +155,15 @@ class ExecutorSlot(LoopActor):
     @property
     def _awaits_artifact(self) -> bool:
         """A large output becomes an artifact before the record that names it."""
-        large = self._exit is not None and self._exit.output_path is not None
-        return large and self._archived is None
+        return large_output(self._exit) is not None and self._archived is None
 
     def _seen(self) -> job.Held | None:
         if self._held is None:
             return None
         exit_, spec = self._exit, self._spec
         assert spec is not None, "Begin brought the spec"
-        digest = self._archived.digest if self._archived is not None else None
-        end = ending(exit_, spec, digest=digest) if exit_ is not None else None
+        large = self._archived.output if self._archived is not None else None
+        end = ending(exit_, spec, large) if exit_ is not None else None
         return job.Held(self._held.state, end)
 
     def _start(self) -> Iterator[Effect]:
@@ -194,8 +193,8 @@ class ExecutorSlot(LoopActor):
             self._archived = Archived(self.attempt, None)
             return
         self._archiving = True
-        path = self._exit.output_path if self._exit is not None else None
-        archive = Archive(self.attempt, path)
+        assert self._spec is not None, "Begin brought the spec"
+        archive = Archive(self.attempt, large_output(self._exit), self._spec.output_schema)
         yield Ask(addresses.RUN_LOG, archive, _Archive(self.attempt), _FOREVER_S)
 
     def _end(self, ending_: job.Ending | None) -> Iterator[Effect]:
@@ -213,7 +212,7 @@ class ExecutorSlot(LoopActor):
 
     def _release(self) -> Iterator[Effect]:
         """The store shows the attempt gone and nothing runs: let the supervisor forget it."""
-        if self._archived is None:
+        if self._held is not None and self._archived is None:  # what is unknown there has no log
             if self._archiving:
                 return
             yield from self._archive()

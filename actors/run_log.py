@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from actors import limits
+from actors.core.launch import LargeOutput
 from actors.core.ports import ArtifactStore, JobLogStore
-from actors.errors import JobdError
+from actors.core.spec import read_output
+from actors.errors import JobdError, NotFound
+from actors.model import keys
 from actors.runtime import After, Context, Effects, Fail, Reply, ThreadActor, handles
 
 __all__ = ["Archive", "Archived", "Forget", "ReadLog", "RunLog"]
@@ -27,24 +30,27 @@ class ReadLog(msgspec.Struct, frozen=True):
 
 
 class Archive(msgspec.Struct, frozen=True):
-    """Take over an ended attempt's log and its large output; answered with Archived."""
+    """Take over an ended attempt's log and its large output; answered with Archived.
+
+    The output is held to `schema` here: a decoder on the loop would hold up everybody.
+    """
 
     attempt: str
     output_path: str | None = None
+    schema: dict[str, Any] | None = None
 
 
 class Archived(msgspec.Struct, frozen=True):
-    """`digest` names the artifact that the output has become."""
+    """`output` says what the large output has become."""
 
     attempt: str
-    digest: str | None
+    output: LargeOutput | None
 
 
 class Forget(msgspec.Struct, frozen=True):
     """A job's record is gone: so go its log and its artifacts."""
 
     job_id: str
-    digests: tuple[str, ...] = ()
 
 
 class _Prune(msgspec.Struct, frozen=True):
@@ -79,21 +85,30 @@ class RunLog(ThreadActor):
     def archive(self, message: Archive, context: Context) -> Effects:
         """Take over what the supervisor may then forget."""
         assert context.reply is not None, "Archive is an ask"
-        digest = None
+        output = None
         try:
             if message.output_path is not None:
-                digest = self._artifacts.take(Path(message.output_path))
+                output = self._take_output(message.attempt, message.output_path, message.schema)
             self._logs.archive(message.attempt)
         except JobdError as error:
             return [Fail(context.reply, error)]
-        return [Reply(context.reply, Archived(message.attempt, digest))]
+        return [Reply(context.reply, Archived(message.attempt, output))]
+
+    def _take_output(self, attempt: str, path: str, schema: dict[str, Any] | None) -> LargeOutput:
+        """Taken first, then looked at: a repeat after a crash finds it taken and says the same."""
+        job_id, task, _ = keys.attempt_parts(attempt)
+        try:
+            digest = self._artifacts.take(job_id, task, Path(path))
+        except NotFound as error:
+            return LargeOutput("", "output", error.message)
+        _, reason, detail = read_output(self._artifacts.read(job_id, task), schema)
+        return LargeOutput(digest, reason, detail)
 
     @handles(Forget)
     def forget(self, message: Forget, context: Context) -> Effects:
         """Delete what belonged to an evicted or deleted job."""
         self._logs.delete(message.job_id)
-        for digest in message.digests:
-            self._artifacts.delete(digest)
+        self._artifacts.delete(message.job_id)
         return None
 
     @handles(_Prune)

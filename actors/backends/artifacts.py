@@ -1,35 +1,46 @@
-"""Artifacts: outputs too large for a record, one file each, named by the sha256 of its content."""
+"""Artifacts: outputs too large for a record, one file for each task of a job."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
+import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from actors.errors import InvalidInput
+from actors.errors import InvalidInput, NotFound
+from actors.model.ids import is_id
 
 __all__ = ["Artifacts"]
 
-_DIGEST_RE: Final = re.compile(r"[0-9a-f]{64}")
-
 
 class Artifacts:
-    """The artifacts of one node, under `<data>/artifacts/<first two hex digits>/<digest>`."""
+    """The artifacts of one node, at `<data>/artifacts/<job>/<task>`.
+
+    Jobs share none, not even of the same content: what one job leaves goes with it alone.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def take(self, path: Path) -> str:
-        """Move a file in and return its sha256; the same content is kept once."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        dest = self._path(digest)
+    def take(self, job_id: str, task: int, path: Path) -> str:
+        """Move an output in and return its sha256; a crash may come between this and its record."""
+        dest = self._path(job_id, task)
         dest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.replace(dest)
+        with suppress(FileNotFoundError):  # moved by an earlier call
+            path.replace(dest)
+        try:
+            with dest.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise NotFound(f"the output {path} is gone") from None
         # The finish transaction that names it is durable right after: so must be the file.
-        for place, flags in ((dest, os.O_RDONLY), (dest.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        directory = os.O_RDONLY | os.O_DIRECTORY
+        for place, flags in (
+            (dest, os.O_RDONLY),
+            (dest.parent, directory),
+            (self._root, directory),
+        ):
             fd = os.open(place, flags)
             try:
                 os.fsync(fd)
@@ -37,16 +48,21 @@ class Artifacts:
                 os.close(fd)
         return digest
 
-    def path(self, digest: str) -> Path | None:
-        """Return the file of a digest, or None. Raises InvalidInput for what is no digest."""
-        file = self._path(digest)
+    def read(self, job_id: str, task: int) -> bytes:
+        """Return a task's output."""
+        return self._path(job_id, task).read_bytes()
+
+    def path(self, job_id: str, task: int) -> Path | None:
+        """Return the file of a task's output, or None. Raises InvalidInput for what is no job."""
+        file = self._path(job_id, task)
         return file if file.is_file() else None
 
-    def delete(self, digest: str) -> None:
-        """Forget a digest."""
-        self._path(digest).unlink(missing_ok=True)
+    def delete(self, job_id: str) -> None:
+        """Forget the outputs of a job."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._path(job_id, 0).parent)
 
-    def _path(self, digest: str) -> Path:
-        if _DIGEST_RE.fullmatch(digest) is None:
-            raise InvalidInput(f"{digest!r} is not a sha256 in hex")
-        return self._root / digest[:2] / digest
+    def _path(self, job_id: str, task: int) -> Path:
+        if not is_id(job_id):
+            raise InvalidInput(f"{job_id!r} is not the id of a job")
+        return self._root / job_id / f"{task:05d}"

@@ -5,7 +5,7 @@ Pure: the slot hands over what it knows and sends what comes back.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,9 +16,17 @@ from actors.core.supervisor_protocol import ExitRecord, Launch
 from actors.model.job import Output
 from actors.model.spec import JobSpec
 
-__all__ = ["ending", "launch"]
+__all__ = ["LargeOutput", "ending", "large_output", "launch"]
 
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+class LargeOutput(NamedTuple):
+    """An output that has become an artifact; a `reason` says that it isn't what was promised."""
+
+    digest: str
+    reason: str = ""
+    detail: str = ""
 
 
 def launch(spec: JobSpec, *, job_id: str, task_index: int, n: int, fence: int, node: str) -> Launch:
@@ -68,8 +76,20 @@ def _environment(
     }
 
 
-def ending(exit_: ExitRecord, spec: JobSpec, *, digest: str | None) -> Ending:
-    """Return what an exit means for its attempt; `digest` names a large output's artifact."""
+def large_output(exit_: ExitRecord | None) -> str | None:
+    """Return the path of an output that must become an artifact before its attempt is ended.
+
+    Only a success has an output: what a failed attempt wrote goes with its spool.
+    """
+    return exit_.output_path if exit_ is not None and _is_success(exit_) else None
+
+
+def _is_success(exit_: ExitRecord) -> bool:
+    return exit_.reason == "exit" and exit_.code == 0
+
+
+def ending(exit_: ExitRecord, spec: JobSpec, large: LargeOutput | None) -> Ending:
+    """Return what an exit means for its attempt; `large` is what its large output has become."""
     failed = Ending(
         "failed",
         exit_.reason,
@@ -83,19 +103,21 @@ def ending(exit_: ExitRecord, spec: JobSpec, *, digest: str | None) -> Ending:
         return LOST._replace(detail=exit_.detail)
     if exit_.reason == "killed":
         return failed._replace(outcome="cancelled", reason=exit_.kill_reason or "cancelled")
-    if exit_.reason == "exit" and exit_.code == 0:
-        return _with_output(failed, exit_, spec, digest)
-    return failed
+    return _with_output(failed, exit_, spec, large) if _is_success(exit_) else failed
 
 
-def _with_output(failed: Ending, exit_: ExitRecord, spec: JobSpec, digest: str | None) -> Ending:
+def _with_output(
+    failed: Ending, exit_: ExitRecord, spec: JobSpec, large: LargeOutput | None
+) -> Ending:
     """Exit code 0 is a success if the output, where there is one, is what was promised."""
     if exit_.output_error:
         return failed._replace(reason="output", detail=exit_.output_error)
-    succeeded = failed._replace(outcome="succeeded")
-    if digest is not None:
-        return succeeded._replace(output=Output(None, exit_.output_size, digest))
-    text, reason, detail = read_output(exit_.output, spec.output_schema)
+    if large is not None:
+        output: Output | None = Output(None, exit_.output_size, large.digest)
+        _, reason, detail = large
+    else:
+        text, reason, detail = read_output(exit_.output, spec.output_schema)
+        output = Output(text, len(text)) if text is not None else None
     if reason:
         return failed._replace(reason=reason, detail=detail)
-    return succeeded._replace(output=Output(text, len(text)) if text is not None else None)
+    return failed._replace(outcome="succeeded", output=output)

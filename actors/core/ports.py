@@ -198,13 +198,19 @@ class JobLogStore(Protocol):
 
 
 class ArtifactStore(Protocol):
-    """Outputs too large for a record, named by their digest. Calls block."""
+    """Outputs too large for a record, one for each task of a job. Calls block."""
 
-    def take(self, path: Path) -> str:
-        """Move a file in and return its sha256 in hex."""
+    def take(self, job_id: str, task: int, path: Path) -> str:
+        """Move a task's output in and return its sha256 in hex.
 
-    def path(self, digest: str) -> Path | None:
+        A repeat finds it moved already. Raises NotFound when it is in neither place.
+        """
+
+    def read(self, job_id: str, task: int) -> bytes:
+        """Return what was taken."""
+
+    def path(self, job_id: str, task: int) -> Path | None:
         """Return the file, or None."""
 
-    def delete(self, digest: str) -> None:
-        """Forget it; unknown digests are no error."""
+    def delete(self, job_id: str) -> None:
+        """Forget all outputs of a job; an unknown job is no error."""

@@ -147,16 +147,11 @@ class NodeGateway:
                 raise Conflict(f"job {job_id} has not ended", remedy="cancel it first")
             return evict(self._state, [job_id], now_ms=self._clock.now_ms())
 
-        digests = tuple(
-            entry.noun.digest
-            for _, entry in self._state.scan(f"output/{job_id}/")
-            if entry.noun.digest is not None
-        )
         # A job's bucket is closed before its record goes, and only once it is past (ten seconds).
         while self._state.get(keys.job(job_id)) is not None:
             if await self._writer.write(decide) is None:
                 await asyncio.sleep(_BUCKET_PAUSE_S)
-        self._host.tell(addresses.RUN_LOG, Forget(job_id, digests))
+        self._host.tell(addresses.RUN_LOG, Forget(job_id))
 
     def _job(self, job_id: str) -> Entry:
         entry = self._state.get(keys.job(job_id))
@@ -310,8 +305,8 @@ class NodeGateway:
         """Return the file of a job's artifact; there is one, `output`."""
         self._job(job_id)
         entry = self._state.get(keys.output(job_id, task))
-        digest = entry.noun.digest if entry is not None else None
-        path = self._artifacts.path(digest) if digest is not None and name == "output" else None
+        large = name == "output" and entry is not None and entry.noun.digest is not None
+        path = self._artifacts.path(job_id, task) if large else None
         if path is None:
             raise NotFound(f"job {job_id} has no artifact {name!r}")
         return path

@@ -46,13 +46,18 @@ def value_problems(schema: dict[str, Any], value: Any, most: int = _LISTED) -> F
 def _collect(check: Callable[[], Iterator[Any]], most: int = _LISTED) -> Found:
     try:
         return [
-            (tuple(error.absolute_path), error.message[:_MESSAGE_CHARACTERS])
-            for error in islice(check(), most)
+            (tuple(error.absolute_path), _cut(error.message)) for error in islice(check(), most)
         ]
     except _TooManyStepsError:
         return [((), f"takes more than {STEPS} steps to check")]
     except Exception as error:  # rule 3
         return [((), f"the schema can't be used: {type(error).__name__}: {error}"[:300])]
+
+
+def _cut(message: str) -> str:
+    """A message begins with the value and ends with what is wrong with it: both ends stay."""
+    half = _MESSAGE_CHARACTERS // 2
+    return message if len(message) <= 2 * half else f"{message[:half]} ... {message[-half:]}"
 
 
 def _counting(schema: dict[str, Any]) -> Any:
