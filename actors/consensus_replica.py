@@ -102,6 +102,7 @@ class ConsensusReplica(LoopActor):
         self._dirty = unwritten_rows
         self._unwritten = unwritten_events
         self._writing: WriteImage | None = None
+        self._write_is_due = False
         self._settling: list[ReplyTo] = []
         self._full_since: float | None = None
 
@@ -210,12 +211,15 @@ class ConsensusReplica(LoopActor):
     # -- the image, written behind
 
     def _image_soon(self) -> Iterator[Effect]:
-        if self._writing is None and (self._dirty or self._unwritten):
+        # Armed once: commits that come faster than the timer must not put it off for ever.
+        if not self._write_is_due and self._writing is None and (self._dirty or self._unwritten):
+            self._write_is_due = True
             yield After(_IMAGE_EVERY_S, _WriteImageNow(), key="image")
 
     @handles(_WriteImageNow)
     def write_image(self, message: _WriteImageNow, context: Context) -> Effects:
         """Hand the changed rows to the image writer; one hand-over at a time."""
+        self._write_is_due = False
         if self._writing is not None:
             return None
         self._writing = WriteImage(
@@ -254,4 +258,5 @@ class ConsensusReplica(LoopActor):
             return
         self._dirty = {row.key: row for row in written.rows} | self._dirty
         self._unwritten = [*written.events, *self._unwritten]
+        self._write_is_due = True
         yield After(_RETRY_S, _WriteImageNow(), key="image")

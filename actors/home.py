@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -40,6 +41,7 @@ _KINDS: Final = ("job/", "task/", "attempt/", "idempotency/", "closed/")
 _PER_TURN: Final = 256
 _EVICT_PER_TXN: Final = 128
 _RECONCILE_S: Final = 30.0
+_RECONCILE_PAUSE_S: Final = 0.01  # between two turns of a pass: others have work to do
 _LONGEST_TIMER_S: Final = 60.0  # the wall clock may step: look again at least this often
 
 
@@ -48,7 +50,10 @@ class _Tick(msgspec.Struct, frozen=True):
 
 
 class _Reconcile(msgspec.Struct, frozen=True):
-    pass
+    """Go on with the pass: the records of _KINDS[kind] behind a key."""
+
+    kind: int = 0
+    after: str = ""
 
 
 class Home(StoreActor):
@@ -197,13 +202,19 @@ class Home(StoreActor):
 
     @handles(_Reconcile)
     def reconcile(self, message: _Reconcile, context: Context) -> Iterator[Effect]:
-        """Walk the state: what is due and not in the index was missed."""
-        yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
-        for kind in _KINDS:
-            for key, _ in self.view.scan(kind):
+        """Walk the state, some of it a turn: what is due and not in the index was missed."""
+        records = islice(self.view.scan(_KINDS[message.kind], message.after), _PER_TURN)
+        seen = [key for key, _ in records]
+        for key in seen:
+            if self._due.get(key) is None and not self.undecided(key):
                 due_ms = job.due_at(self.view, key)
-                known = self._due.get(key)
-                if due_ms is not None and known is None and not self.undecided(key):
+                if due_ms is not None:
                     self.repairs += 1
                     self._due.set(key, due_ms)
-        yield from self.decide() or ()
+        if len(seen) == _PER_TURN:
+            yield After(_RECONCILE_PAUSE_S, _Reconcile(message.kind, seen[-1]), key="reconcile")
+        elif message.kind + 1 < len(_KINDS):
+            yield After(_RECONCILE_PAUSE_S, _Reconcile(message.kind + 1), key="reconcile")
+        else:
+            yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
+            yield from self.decide() or ()

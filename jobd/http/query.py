@@ -8,6 +8,7 @@ may repeat.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -44,7 +45,7 @@ class ListQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 def parse_query(values: MultiMapping[str], into: type[_Q]) -> _Q:
     """Return the struct that the parameters make. Raises InvalidInput naming the parameter."""
-    fields = {field.encode_name: field for field in _fields(into)}
+    fields = _fields(into)
     taken: dict[str, Any] = {}
     for name in values:
         field = fields.get(name)
@@ -82,10 +83,12 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, inspect.Field]:
+    """Return the fields of a route's query by name; there are as many structs as routes."""
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)
-    return info.fields
+    return {field.encode_name: field for field in info.fields}
 
 
 def _without_none(type_: inspect.Type) -> inspect.Type:

@@ -23,7 +23,7 @@ _TRUE = {"name": "probe", "type": "command", "cmd": "true", "priority": 100}
 _PROBES = 150
 _DELAYED = {"name": "later", "type": "command", "cmd": "true", "trigger": {"delay": "1d"}}
 _REPORT = "a turn of"  # the watchdog's words in the node's log
-_QUIET_S = 15.0
+_QUIET_S = 32.0  # a reconcile pass falls into it
 
 
 def _holder() -> dict[str, Any]:
