@@ -18,11 +18,12 @@ import msgspec
 from actors import addresses
 from actors.core import job
 from actors.core.due import DueIndex
-from actors.core.permits import Waiters
+from actors.core.permits import Waiters, key_hash
 from actors.core.store.txn import Result
 from actors.core.view import Change, View
 from actors.model import keys
-from actors.model.job import TERMINAL
+from actors.model.job import TERMINAL, Job
+from actors.model.spec import JobSpec
 from actors.run_log import Forget
 from actors.runtime import (
     After,
@@ -39,6 +40,7 @@ __all__ = ["Home"]
 
 _KINDS: Final = ("job/", "task/", "attempt/", "idempotency/", "closed/")
 _PER_TURN: Final = 256
+_LINE: Final = 16  # how far a turn looks past jobs that wait for another key too
 _EVICT_PER_TXN: Final = 128
 _RECONCILE_S: Final = 30.0
 _RECONCILE_PAUSE_S: Final = 0.01  # between two turns of a pass: others have work to do
@@ -63,6 +65,9 @@ class Home(StoreActor):
         super().__init__(view)
         self._due = DueIndex()
         self._waiters = Waiters()
+        self._insistent = (
+            Waiters()
+        )  # wait, or are about to start, with another `on_limit` than queue
         self._retention = job.Retention()
         self._sets: dict[str, list[str]] = {}  # fan-outs that changed → their changed members
         self._states: dict[str, str] = {}
@@ -80,6 +85,7 @@ class Home(StoreActor):
         """Derive everything anew."""
         self._due = DueIndex()
         self._waiters = Waiters()
+        self._insistent = Waiters()
         self._retention = job.Retention()
         self._states.clear()
         self.jobs_by_state.clear()
@@ -91,8 +97,8 @@ class Home(StoreActor):
         """Take one change in; a job that was deleted takes its log along."""
         if change.key.startswith(_KINDS):
             self._take(change.key)
-        elif change.deleted and change.key.startswith("permit/"):
-            self._pass_on(change.key.split("/")[1])
+        elif change.key.startswith("permit/"):
+            self._permit_changed(change.key.split("/")[1])
         if change.deleted and change.key.startswith("job/"):
             yield Tell(addresses.RUN_LOG, Forget(keys.last(change.key)))
 
@@ -110,14 +116,12 @@ class Home(StoreActor):
         if entry is None:
             self._retention.discard(job_id)
             self._waiters.discard(job_id)
+            self._insistent.discard(job_id)
             return
-        record = entry.noun
-        if record.state == "waiting":
-            spec = self.view.get(keys.spec(job_id))
-            assert spec is not None, "a job has its spec"
-            self._waiters.add(job_id, record, spec.noun)
-        else:
-            self._waiters.discard(job_id)
+        record, spec = entry.noun, self.view.get(keys.spec(job_id))
+        assert spec is not None, "a job has its spec"
+        if spec.noun.concurrency:
+            self._line_up(job_id, record, spec.noun)
         if record.state in TERMINAL:
             self._retention.add(job_id, record.since_ms)
         elif record.tasks > 1:
@@ -131,10 +135,47 @@ class Home(StoreActor):
             self._states[job_id] = state
             self.jobs_by_state[state] += 1
 
-    def _pass_on(self, hashed: str) -> None:
-        """A permit is free: the next in line may go on."""
-        for job_id in self._waiters.first(hashed, 1):
-            self._due.set(keys.job(job_id), self.clock.now_ms())
+    # -- lines behind concurrency keys
+
+    def _line_up(self, job_id: str, record: Job, spec: JobSpec) -> None:
+        """Have a job in its lines exactly while it waits; who leaves makes room for the next."""
+        self._waiters.discard(job_id)
+        self._insistent.discard(job_id)
+        if record.state == "waiting":
+            self._waiters.add(job_id, record, spec)
+        insists = any(concurrency.on_limit != "queue" for concurrency in spec.concurrency)
+        if insists and record.state in ("waiting", "pending"):
+            self._insistent.add(job_id, record, spec)
+        for concurrency in spec.concurrency:
+            self._look_at_line(key_hash(concurrency.key))
+
+    def _permit_changed(self, hashed: str) -> None:
+        """A permit is free: the next in line may go on. It is taken: who does not queue acts."""
+        self._look_at_line(hashed)
+        for job_id in self._insistent.first(hashed, _PER_TURN):
+            self._due.set(keys.job(job_id), job.due_at(self.view, keys.job(job_id)))
+
+    def _look_at_line(self, hashed: str) -> None:
+        """Let the first go on that can; one that waits for another key too is passed by."""
+        now_ms = self.clock.now_ms()
+        for job_id in self._waiters.first(hashed, _LINE):
+            due_ms = job.due_at(self.view, keys.job(job_id))
+            self._due.set(keys.job(job_id), due_ms)
+            if due_ms is not None and due_ms <= now_ms:
+                return
+
+    def _line_moves(self, key: str) -> bool:
+        """Say whether one in line with this job is about to go on; others have their turn then."""
+        spec, now_ms = self.view.get(keys.spec(keys.last(key))), self.clock.now_ms()
+        in_line = {
+            keys.job(job_id)
+            for concurrency in (spec.noun.concurrency if spec is not None else ())
+            for job_id in self._waiters.first(key_hash(concurrency.key), _LINE)
+        }
+        return any(
+            self.undecided(other) or (self._due.get(other) or now_ms + 1) <= now_ms
+            for other in in_line - {key}
+        )
 
     # -- deciding
 
@@ -208,7 +249,7 @@ class Home(StoreActor):
         for key in seen:
             if self._due.get(key) is None and not self.undecided(key):
                 due_ms = job.due_at(self.view, key)
-                if due_ms is not None:
+                if due_ms is not None and not self._line_moves(key):
                     self.repairs += 1
                     self._due.set(key, due_ms)
         if len(seen) == _PER_TURN:
