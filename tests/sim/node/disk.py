@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from actors.backends.disk import Disk, DiskFile
 
-__all__ = ["Killed", "SimDisk", "SimPath"]
+__all__ = ["Killed", "SimDisk", "SimFile", "SimPath"]
 
 _SECTOR = 512
 
@@ -113,13 +113,13 @@ class SimDisk(Disk):
     # -- the seam
 
     def open(self, path: Path) -> DiskFile:
-        return _SimFile(self, str(path))
+        return SimFile(self, str(path))
 
     def create(self, path: Path, size: int) -> DiskFile:
         self.before("create")
         self.need_room()
         self.files[str(path)] = _Inode(size)
-        return _SimFile(self, str(path))
+        return SimFile(self, str(path))
 
     def rename(self, path: Path, to: Path) -> None:
         self.before("rename")
@@ -131,7 +131,7 @@ class SimDisk(Disk):
             self.files.pop(str(path), None)
 
 
-class _SimFile(DiskFile):
+class SimFile(DiskFile):
     def __init__(self, disk: SimDisk, path: str) -> None:
         self._disk = disk
         self._path = path

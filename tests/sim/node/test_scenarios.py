@@ -44,6 +44,12 @@ def submit(sim: Simulation, spec: JobSpec = COMMAND) -> Any:
     )
 
 
+def state_of(sim: Simulation, key: str) -> str:
+    entry = sim.node.state.get(key)
+    assert entry is not None, f"{key} is not there"
+    return str(entry.noun.state)
+
+
 def events(sim: Simulation) -> list[Event]:
     page = ask(sim, sim.node.gateway.read_events((0, 0), 1000, (), None))
     assert not page.gap
@@ -132,5 +138,33 @@ def test_a_free_permit_passes_by_who_was_cancelled_meanwhile() -> None:
     sim.run_until(lambda: not sim.node.state.count("permit"), 10.0)
     ask(sim, sim.node.gateway.cancel_job(first.job_id, "", None))
     sim.rest()
-    ends = {made: sim.node.state.get(keys.job(made.job_id)) for made in (holder, second)}
-    assert [entry and entry.noun.state for entry in ends.values()] == ["succeeded"] * 2
+    assert state_of(sim, keys.job(holder.job_id)) == "succeeded"
+    assert state_of(sim, keys.job(second.job_id)) == "succeeded"
+
+
+def test_the_next_in_line_goes_on_when_the_first_is_cancelled_before_it_starts() -> None:
+    sim = started()
+    one = Concurrency("key", 1)
+    submit(sim, with_(concurrency=(one,), argv=("500:0",)))
+    sim.run_until(lambda: sim.node.state.count("permit") == 1, 10.0)
+    first = submit(sim, with_(concurrency=(one,)))
+    submit(sim, with_(concurrency=(one,)))
+    for _ in range(2):  # take both slots for a while, the holder's when it ends
+        submit(sim, with_(argv=("3000:0",), priority=99))
+    job = keys.job(first.job_id)
+    sim.run_until(lambda: state_of(sim, job) == "pending", 10.0)
+    ask(sim, sim.node.gateway.cancel_job(first.job_id, "", None))
+    sim.rest()
+    assert state_of(sim, job) == "cancelled"
+
+
+def test_who_insists_on_a_key_acts_though_another_was_faster() -> None:
+    sim = started()
+    queues, insists = Concurrency("key", 1), Concurrency("key", 1, "cancel_running")
+    for _ in range(2):  # take both slots, so that both of the key are to start
+        submit(sim, with_(argv=("500:0",)))
+    sim.run_until(lambda: sim.node.state.count("attempt") == 2, 10.0)
+    faster = submit(sim, with_(concurrency=(queues,), argv=("60000:0",)))
+    submit(sim, with_(concurrency=(insists,)))
+    sim.rest()
+    assert state_of(sim, keys.job(faster.job_id)) == "cancelled"

@@ -50,6 +50,7 @@ def draw_spec(rng: random.Random, number: int) -> JobSpec:
             "argv": (run, "20:0"),
         },
         {"concurrency": (rng.choice(_KEYS),)},
+        {"concurrency": (_KEYS[0],)},
         {"concurrency": _KEYS[:2], "tasks": rng.randint(1, 3)},
         {"expires_ms": rng.choice((1, 500, 5000))},
         {"timeout_ms": 100, "argv": ("2000:0", "10:0"), "retry": retry},
