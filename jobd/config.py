@@ -9,21 +9,30 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
 from actors.errors import ConfigError
+from actors.model.ids import NAME_RE
 
 __all__ = ["Config", "load"]
+
+_NO_PLACE: Final = "the configuration"
+_WANTED: Final[dict[Any, str]] = {
+    bool: "give true or false",
+    int: "give a whole number",
+    dict[str, str]: "give names with texts, in a variable as a=b,c=d",
+    tuple[str, ...]: "give a list of texts, in a variable as a,b",
+}
 
 
 class NodeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """node: who and how much."""
 
-    name: str = ""
+    name: Annotated[str, msgspec.Meta(pattern=f"^({NAME_RE.pattern})?$")] = ""
     data: str = "./jobd-data"
-    slots: int = 0  # 0: one for each core
+    slots: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0  # 0: one for each core
     labels: dict[str, str] = {}
 
 
@@ -92,15 +101,26 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
 def _file(path: Path) -> dict[str, Any]:
     import yaml
 
+    class Loader(yaml.CSafeLoader):
+        """A key that stands twice would silently be the last one."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            names = [key.value for key, _ in node.value]
+            for i, name in enumerate(names):
+                if name in names[:i]:
+                    mark = node.value[i][0].start_mark
+                    raise yaml.MarkedYAMLError(problem=f"{name} stands twice", problem_mark=mark)
+            return super().construct_mapping(node, deep)
+
     try:
-        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        document = yaml.load(path.read_text(), Loader=Loader)  # noqa: S506 - a safe one
     except OSError as error:
         raise ConfigError(
             f"the configuration {path} can't be read: {error.strerror}",
             remedy="give a readable file with --config",
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        first = str(error).replace("\n", " ")
+        first = " ".join(str(error).split())
         raise ConfigError(f"{path} is not YAML: {first}", remedy="mend the file") from None
     if document is None:
         return {}
@@ -108,33 +128,37 @@ def _file(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path} must hold sections with keys", remedy="for example `node: {slots: 4}`"
         )
-    return document
+    return {str(s): {str(k): v for k, v in keys.items()} for s, keys in document.items()}
 
 
 def _checked(merged: dict[str, Any], origin: dict[str, str]) -> Config:
     sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
     for section, keys in merged.items():
         if section not in sections:
-            raise _unknown(section, list(sections), "section")
+            origins = (place for name, place in origin.items() if name.startswith(f"{section}."))
+            raise _unknown(section, list(sections), "section", next(origins, _NO_PLACE))
         known = [field.name for field in msgspec.structs.fields(sections[section])]
         for key in keys:
             if key not in known:
-                place = origin.get(f"{section}.{key}", "the configuration")
+                place = origin.get(f"{section}.{key}", _NO_PLACE)
                 raise _unknown(f"{section}.{key}", [f"{section}.{k}" for k in known], "key", place)
     try:
         return msgspec.convert(merged, Config, strict=True)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
-        name = where.rstrip("`") or "configuration"
-        place = origin.get(name.partition("[")[0], "the configuration")
-        raise ConfigError(
-            f"{name} (from {place}): {message}", remedy="give a value of that form"
-        ) from None
+        name = where.rstrip("`").partition("[")[0]
+        cause = f"{name} (from {origin.get(name, _NO_PLACE)}): {message}"
+        raise ConfigError(cause, remedy=_remedy(_types()[name])) from None
 
 
-def _unknown(
-    name: str, known: list[str], noun: str, place: str = "the configuration"
-) -> ConfigError:
+def _remedy(wanted: Any) -> str:
+    words = get_args(wanted)
+    if words and all(isinstance(word, str) for word in words):
+        return f"give one of {', '.join(words)}"
+    return _WANTED.get(wanted, "give a text of that form")
+
+
+def _unknown(name: str, known: list[str], noun: str, place: str) -> ConfigError:
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
     return ConfigError(f"{name} (from {place}) is not a known {noun}", remedy=hint)
@@ -142,12 +166,7 @@ def _unknown(
 
 def _from_text(section: str, key: str, text: str) -> Any:
     """Give the text of an environment variable the type of its key; lists by comma."""
-    types = {
-        f"{s.name}.{f.name}": f.type
-        for s in msgspec.structs.fields(Config)
-        for f in msgspec.structs.fields(s.type)
-    }
-    wanted = types.get(f"{section}.{key}")
+    wanted = _types().get(f"{section}.{key}")
     if wanted is bool:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     if wanted is int:
@@ -155,5 +174,17 @@ def _from_text(section: str, key: str, text: str) -> Any:
     if wanted == tuple[str, ...]:
         return [part for part in text.split(",") if part]
     if wanted == dict[str, str]:
-        return dict(part.partition("=")[::2] for part in text.split(",") if part)
+        pairs = [part.partition("=") for part in text.split(",") if part]
+        return {k: v for k, _, v in pairs} if all(equals for _, equals, _ in pairs) else text
     return text
+
+
+def _types() -> dict[str, Any]:
+    """The type of each key, without its bounds."""
+    return {
+        f"{section.name}.{field.name}": (
+            get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+        )
+        for section in msgspec.structs.fields(Config)
+        for field in msgspec.structs.fields(section.type)
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import Any, Final
 
 from aiohttp import web
@@ -127,8 +128,11 @@ async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
     except OSError as e:
         await runner.cleanup()
         taken = e.errno == errno.EADDRINUSE
+        # asyncio's own text repeats the address and hides the cause; a resolver's has no errno.
+        cause = os.strerror(e.errno) if e.errno and e.errno > 0 else e.strerror
         raise ConfigError(
-            f"{host}:{port} is taken by another process" if taken else f"{host}:{port}: {e}",
+            f"{host}:{port} "
+            + ("is taken by another process" if taken else f"can't be bound: {cause}"),
             remedy="Choose another port with --http or --metrics; port 0 picks a free one.",
         ) from None
     actual: int = runner.addresses[0][1]

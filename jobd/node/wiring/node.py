@@ -88,7 +88,7 @@ class Node:
         self._config = config
         self._directory = directory
         self._began = time.monotonic()
-        self._name = config.node.name or socket.gethostname()
+        self._name = config.node.name or socket.gethostname().lower()
         self._slots = config.node.slots or len(os.sched_getaffinity(0))
         self._actors: dict[str, Any] = {}  # the present instance of each pinned actor
         self._loop = asyncio.get_running_loop()
