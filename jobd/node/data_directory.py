@@ -42,12 +42,10 @@ class NodeDirectory:
             for folder in (path, path / "run"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (path / "run").chmod(0o700)
+            _check_writable(path)
             lock_fd = _lock(path)
         except OSError as error:
-            raise DataDirectory(
-                f"the data directory {path} can't be used: {error.strerror}",
-                remedy="give another one with --data, or mend its owner and permissions",
-            ) from None
+            raise _unusable(path, error.strerror or str(error)) from None
         try:
             _check_format(path)
             identity = _identity(path, new_id)
@@ -104,6 +102,20 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False, mode: in
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _check_writable(path: Path) -> None:
+    """All of it, before any of it is changed: a part may be another user's."""
+    for entry in path.iterdir():
+        if not os.access(entry, os.W_OK):
+            raise _unusable(path, f"{entry.name} is not writable")
+
+
+def _unusable(path: Path, why: str) -> DataDirectory:
+    return DataDirectory(
+        f"the data directory {path} can't be used: {why}",
+        remedy="give another one with --data, or mend its owner and permissions",
+    )
 
 
 def _lock(path: Path) -> int:
