@@ -41,7 +41,6 @@ from actors.supervisor_link import Follow, HeldNow, Unfollow
 
 __all__ = ["Begin", "ExecutorSlot", "Look", "SlotFree"]
 
-_FOREVER_S = 1e9
 _RETRY_S = 1.0
 
 
@@ -195,7 +194,7 @@ class ExecutorSlot(LoopActor):
         self._archiving = True
         assert self._spec is not None, "Begin brought the spec"
         archive = Archive(self.attempt, large_output(self._exit), self._spec.output_schema)
-        yield Ask(addresses.RUN_LOG, archive, _Archive(self.attempt), _FOREVER_S)
+        yield Ask(addresses.RUN_LOG, archive, _Archive(self.attempt), timeout_s=None)
 
     def _end(self, ending_: job.Ending | None) -> Iterator[Effect]:
         """Submit the end of the attempt; without an ending it is lost with its supervisor."""
@@ -208,7 +207,7 @@ class ExecutorSlot(LoopActor):
             txn = job.lost_by_own_node(self._view, self.attempt, now_ms=now_ms, rand=rand)
         if txn is not None:
             self._finishing = True
-            yield Ask(addresses.REPLICA, SubmitTxn(txn), _Finish(self.attempt), _FOREVER_S)
+            yield Ask(addresses.REPLICA, SubmitTxn(txn), _Finish(self.attempt), timeout_s=None)
 
     def _release(self) -> Iterator[Effect]:
         """The store shows the attempt gone and nothing runs: let the supervisor forget it."""

@@ -102,7 +102,8 @@ class NodeAgent(StoreActor):
                 remedy="two processes run on copies of one data directory: stop one of them",
             )
         txn = session.open_session(self.view, self._node, number, self._name, now_ms)
-        return [Ask(addresses.REPLICA, SubmitTxn(txn, opens_session=True), _OpenSession(), 1e9)]
+        submit = SubmitTxn(txn, opens_session=True)
+        return [Ask(addresses.REPLICA, submit, _OpenSession(), timeout_s=None)]
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Iterator[Effect]:

@@ -33,7 +33,6 @@ from actors.runtime import (
 
 __all__ = ["Decided", "StoreActor"]
 
-_FOREVER_S: Final = 1e9  # a transaction is answered, or this process ends
 _RETRY_S: Final = 1.0
 
 
@@ -85,7 +84,7 @@ class StoreActor(LoopActor):
         """Submit a decision unless there is none, or one of this entity is under way (D2)."""
         if txn is not None and entity not in self._in_flight:
             self._in_flight[entity] = None
-            yield Ask(addresses.REPLICA, SubmitTxn(txn), Decided(entity), _FOREVER_S)
+            yield Ask(addresses.REPLICA, SubmitTxn(txn), Decided(entity), timeout_s=None)
 
     # -- the feed
 

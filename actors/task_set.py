@@ -30,7 +30,6 @@ from actors.runtime import (
 
 __all__ = ["Advance", "TaskSet"]
 
-_FOREVER_S = 1e9
 _RETRY_S = 1.0
 
 
@@ -80,7 +79,7 @@ class TaskSet(LoopActor):
         txn = advance(self._view, self._job_id, self.clock.now_ms(), self._census)
         if txn is not None:
             self._deciding = True
-            yield Ask(addresses.REPLICA, SubmitTxn(txn), None, _FOREVER_S)
+            yield Ask(addresses.REPLICA, SubmitTxn(txn), None, timeout_s=None)
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Effects:

@@ -48,12 +48,15 @@ class Tell(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Send a message; `Answered(tag, value)` or `Failed(tag, error)` comes back as a message."""
+    """Send a message; `Answered(tag, value)` or `Failed(tag, error)` comes back as a message.
+
+    Without a timeout it waits until it is answered or the actor asked has ended.
+    """
 
     to: str
     message: Any
     tag: Hashable
-    timeout_s: float = limits.ASK_TIMEOUT_S
+    timeout_s: float | None = limits.ASK_TIMEOUT_S
 
 
 class Reply(msgspec.Struct, frozen=True):

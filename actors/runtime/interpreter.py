@@ -33,8 +33,10 @@ def _tell(engine: Engine, cell: Cell, letter: Letter, effect: Tell) -> None:
 
 def _ask(engine: Engine, cell: Cell, letter: Letter, effect: Ask) -> None:
     ask = ActorAsk(engine, cell, effect.tag, effect.to, letter.trace)
-    deadline_ms = engine.now_ms() + int(effect.timeout_s * 1000)
-    engine.deadlines.add(ask, deadline_ms)
+    deadline_ms = 0
+    if effect.timeout_s is not None:
+        deadline_ms = engine.now_ms() + int(effect.timeout_s * 1000)
+        engine.deadlines.add(ask, deadline_ms)
     question = Letter(effect.message, ask, cell.address, deadline_ms, letter.trace)
     engine.transmit(cell.address, effect.to, question)
 

@@ -319,3 +319,14 @@ def test_ids_are_minted_from_the_clock() -> None:
     first = actor.new_id()
     host.run_for(1)
     assert first < actor.new_id() and len(first) == 26
+
+
+def test_an_ask_without_a_timeout_leaves_nothing_behind() -> None:
+    host = SimHost(1)
+    actor = doer(host)
+    host.spawn(Counter, "/counter")
+    for n in range(100):
+        host.tell("/doer", Do([Ask("/counter", Count(), n, timeout_s=None)]))
+        host.run_for(0.1)
+    assert [signal.tag for signal in actor.got if isinstance(signal, Answered)] == list(range(100))
+    assert not host.deadlines._buckets
