@@ -1,0 +1,113 @@
+"""The operator's pages name every key, flag, exit code, metric and path that a node has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from jobd import __main__ as command
+from jobd.config import Config, load
+from tests.docs.pages import ROOT
+from tests.integration.node_process import NodeProcess, running
+
+RUN = (ROOT / "docs" / "operations" / "run-a-node.md").read_text("utf-8")
+METRICS = (ROOT / "docs" / "operations" / "metrics.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with running(tmp_path_factory.mktemp("operations") / "data") as started:
+        started.ended(started.submit(cmd="true"))
+        started.ended(started.submit(cmd="false"))
+        yield started
+
+
+def table(page: str, title: str) -> list[list[str]]:
+    """Return the rows of the table whose first column has this title."""
+    found = re.search(rf"^\| {title} \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert found, title
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
+
+
+def keys() -> dict[str, object]:
+    """Return every key of the configuration and its default."""
+    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    return {
+        f"{name}.{field.name}": getattr(section(), field.name)
+        for name, section in sections.items()
+        for field in msgspec.structs.fields(section)
+    }
+
+
+def test_every_key_has_a_row_with_its_default() -> None:
+    rows = {name.strip("`"): default for name, default, _ in table(RUN, "key")}
+    assert rows.keys() == keys().keys()
+    for name, default in keys().items():
+        if default:
+            text = str(default).lower() if isinstance(default, bool) else default
+            assert rows[name] == f"`{text}`", name
+
+
+def test_the_example_is_a_configuration(tmp_path: Path) -> None:
+    example = re.search(r"```yaml\n# /etc/jobd\.yaml\n(.*?)```", RUN, re.DOTALL)
+    assert example
+    file = tmp_path / "jobd.yaml"
+    file.write_text(example[1])
+    assert load(file, {}, {}).node.slots == 8
+
+
+def test_every_flag_has_a_row() -> None:
+    start = command.cli.get_command(click.Context(command.cli), "start")
+    assert start is not None
+    flags = {flag for option in start.params for flag in option.opts}
+    cells = " ".join(row[0] for row in table(RUN, "flag"))
+    assert set(re.findall(r"--[a-z-]+", cells)) == flags
+
+
+def test_every_exit_code_has_a_row() -> None:
+    codes = {int(row[0]) for row in table(RUN, "code")}
+    assert codes == {0, 2, 70} | set(command._EXIT_CODES.values())
+
+
+def test_every_path_of_a_data_directory_has_a_row(node: NodeProcess) -> None:
+    listed = {
+        name.rstrip("/") for row in table(RUN, "path") for name in re.findall(r"`([^`]+)`", row[0])
+    }
+    present = {path.name.removesuffix("-wal").removesuffix("-shm") for path in node.data.iterdir()}
+    assert present <= listed
+    assert listed - present <= {"state.rocksdb", "artifacts"}, "paths that no node has"
+
+
+def test_every_metric_has_a_row_of_its_type(node: NodeProcess) -> None:
+    address = json.loads((node.data / "run" / "node.json").read_text())["metrics"]
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    served = {name: type_ for name, type_ in types.items() if not name.endswith("_created")}
+    assert {row[0].strip("`"): row[1] for row in table(METRICS, "metric")} == served
+    for name, _, labels, _ in table(METRICS, "metric"):
+        samples = re.findall(rf"^{name.strip('`')}(?:_count)?{{([^}}]*)}}", text, re.MULTILINE)
+        found = {label for sample in samples for label in re.findall(r"(\w+)=", sample)}
+        assert found == set(re.findall(r"\w+", labels)), name
+
+
+def test_the_unit_is_one(tmp_path: Path) -> None:
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        pytest.skip("systemd-analyze is not installed")
+    found = re.search(r"```ini\n(.*?)```", RUN, re.DOTALL)
+    assert found
+    unit = tmp_path / "jobd.service"
+    unit.write_text(found[1].replace("/opt/jobd/bin/jobd", "/bin/true"))
+    done = subprocess.run([verify, "verify", unit], capture_output=True, text=True, check=False)
+    wrong = [line for line in done.stderr.splitlines() if "DelegateSubgroup" not in line]
+    assert wrong == []
