@@ -52,6 +52,7 @@ OUTPUT_BYTES: Final = 64 * 1024 * 1024  # the attempt fails with reason `output`
 SCHEMA_OUTPUT_BYTES: Final = 1024 * 1024  # a larger one fails its output_schema
 TASKS: Final = 10_000  # refused with InvalidSpec
 MEMBERS_PER_TXN: Final = 256  # task members made by one transaction
+DETAIL_BYTES: Final = 512  # of the sentence behind a reason; the rest is cut off
 ATTEMPT_SUMMARIES: Final = 8  # older summaries are in the events
 REQUEUES: Final = 3  # a further lost attempt counts as a failure
 TERMINAL_KEEP_S: Final = 3600  # then the record is evicted

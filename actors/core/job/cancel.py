@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.core.job.states import move
-from actors.core.job.work import event, put
+from actors.core.job.work import brief, event, put
 from actors.core.store.txn import Txn, at
 from actors.core.view import View
 from actors.model import keys
@@ -28,6 +28,7 @@ def cancel(view: View, job_id: str, reason: str, now_ms: int) -> Txn | None:
     if entry is None or entry.noun.state in TERMINAL or entry.noun.cancel_ms:
         return None
     job: Job = entry.noun
+    reason = brief(reason)
     if job.state == "running":
         return flag(job_id, job, entry.revision, reason, now_ms)
     ended = move(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from actors import limits
 from actors.core import retry
 from actors.core.job.states import ATTEMPT, move
-from actors.core.job.work import Work, load, put
+from actors.core.job.work import Work, brief, load, put
 from actors.core.store.txn import Check, Op, Txn, at
 from actors.core.view import View
 from actors.model import keys
@@ -154,6 +154,7 @@ def _end(
     if entry is None:
         return None
     assert ending.outcome in _OUTCOMES, f"an attempt does not end {ending.outcome}"
+    ending = ending._replace(reason=brief(ending.reason), detail=brief(ending.detail))
     job_id, index, n = keys.attempt_parts(attempt_key)
     work = load(view, job_id, index)
     assert work is not None, "an attempt has its job and spec (I-h)"

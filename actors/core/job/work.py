@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from actors import limits
 from actors.core.store.txn import Check, Op, at
 from actors.core.view import View
 from actors.model import keys
@@ -12,7 +13,7 @@ from actors.model.event import EventDraft
 from actors.model.job import Job, JobState, Task
 from actors.model.spec import JobSpec
 
-__all__ = ["ENDED", "Work", "event", "load", "load_job", "load_task", "put"]
+__all__ = ["ENDED", "Work", "brief", "event", "load", "load_job", "load_task", "put"]
 
 
 # the word of the event of a terminal state
@@ -85,6 +86,11 @@ def load_task(view: View, key: str) -> Work | None:
     """Return the work of a `task/` key."""
     _, job_id, index = key.split("/")
     return load(view, job_id, int(index))
+
+
+def brief(text: str) -> str:
+    """What a record keeps of a text from outside: an end must never be refused for its size."""
+    return text.encode(errors="replace")[: limits.DETAIL_BYTES].decode(errors="ignore")
 
 
 def put(key: str, noun: object) -> Op:
