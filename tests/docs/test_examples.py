@@ -8,35 +8,19 @@ prints something else than its page says, fails its page.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, pages
 from tests.docs.session import agrees, commands, environment, run, sessions
-from tests.integration.node_process import NodeProcess, running
+from tests.integration.node_process import NodeProcess
 
 EXAMPLES = {
     str(page.relative_to(ROOT)): found
     for page in pages()
     if (found := list(blocks(page.read_text("utf-8"))))
 }
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    data = tmp_path_factory.mktemp("node") / "data"
-    with running(data, "--name", "vm") as started:
-        yield started
-        # A page may have killed the node and started another in its place.
-        pid = int((data / "lock").read_text())
-        if pid != started.pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("page", EXAMPLES)

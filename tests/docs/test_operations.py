@@ -6,8 +6,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -17,18 +17,10 @@ import pytest
 from jobd import __main__ as command
 from jobd.config import Config, load
 from tests.docs.pages import ROOT
-from tests.integration.node_process import NodeProcess, running
+from tests.integration.node_process import NodeProcess
 
 RUN = (ROOT / "docs" / "operations" / "run-a-node.md").read_text("utf-8")
 METRICS = (ROOT / "docs" / "operations" / "metrics.md").read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    with running(tmp_path_factory.mktemp("operations") / "data") as started:
-        started.ended(started.submit(cmd="true"))
-        started.ended(started.submit(cmd="false"))
-        yield started
 
 
 def table(page: str, title: str) -> list[list[str]]:
@@ -88,6 +80,10 @@ def test_every_path_of_a_data_directory_has_a_row(node: NodeProcess) -> None:
 
 
 def test_every_metric_has_a_row_of_its_type(node: NodeProcess) -> None:
+    # A labelled metric is served once it has been counted.
+    jobctl = [sys.executable, "-m", "jobd.cli", "--data", str(node.data)]
+    for program, code in (("true", 0), ("false", 1)):
+        assert subprocess.run([*jobctl, "run", "--", program], check=False).returncode == code
     address = json.loads((node.data / "run" / "node.json").read_text())["metrics"]
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
         text = answer.read().decode()
@@ -107,7 +103,7 @@ def test_the_unit_is_one(tmp_path: Path) -> None:
     found = re.search(r"```ini\n(.*?)```", RUN, re.DOTALL)
     assert found
     unit = tmp_path / "jobd.service"
-    unit.write_text(found[1].replace("/opt/jobd/bin/jobd", "/bin/true"))
+    unit.write_text(found[1].replace("/usr/local/jobd/bin/jobd", "/bin/true"))
     done = subprocess.run([verify, "verify", unit], capture_output=True, text=True, check=False)
     wrong = [line for line in done.stderr.splitlines() if "DelegateSubgroup" not in line]
     assert wrong == []
