@@ -19,21 +19,16 @@ import msgspec
 
 from actors import addresses
 from actors.backends.segment_log import SegmentLog
-from actors.consensus_replica import ConsensusReplica
 from actors.core.attempt_registry import AttemptRegistry, Register, Spawn
-from actors.core.consensus.group import Apply, Effects, Submit
+from actors.core.consensus.group import Apply, Effects
 from actors.core.consensus.solo import Solo
 from actors.core.job import accept, finish
-from actors.core.store.txn import Committed
 from actors.core.supervisor_protocol import Ack, Start
 from actors.executor_slot import ExecutorSlot
 from actors.home import Home
 from actors.image_writer import ImageWriter
-from actors.log_writer import LogWriter, Truncate
-from actors.node_agent import NodeAgent
 from actors.runtime import Tell
 from actors.scheduler import Scheduler
-from actors.supervisor_link import Connect
 from tests.sim.node import disk
 from tests.sim.node.simulation import Outcome, run_seed
 
@@ -61,7 +56,7 @@ def _ack_before_sync(real: Any) -> Any:
 def _apply_before_sync(real: Any) -> Any:
     def step(self: Solo, event: Any) -> Effects:
         effects: Effects = real(self, event)
-        if not isinstance(event, Submit) or not effects.append:
+        if not effects.append:
             return effects._replace(apply=())
         index, flight = effects.append[0].index, self._flight
         early = Apply(index, tuple(w.txn for w in flight), tuple(w.ticket for w in flight))
@@ -133,20 +128,11 @@ def _not_archived(real: Any) -> Any:
 
 def _start_twice(real: Any) -> Any:
     def start(self: AttemptRegistry, peer: int, frame: Start) -> Any:
-        effects = real(self, peer, frame)
-        if not effects and frame.attempt in self._held:
+        if frame.attempt in self._held:
             return [Register(frame.attempt, frame.fence), Spawn(frame.attempt, frame.launch)]
-        return effects
+        return real(self, peer, frame)
 
     return start
-
-
-def _spoken_to_early(real: Any) -> Any:
-    def on_start(self: NodeAgent) -> Iterator[Any]:
-        yield Tell(addresses.SUPERVISOR, Connect())
-        yield from real(self)
-
-    return on_start
 
 
 def _permits_kept(real: Any) -> Any:
@@ -163,7 +149,7 @@ def _permits_kept(real: Any) -> Any:
 def _key_not_kept(real: Any) -> Any:
     def idempotent(*args: Any) -> Any:
         check, (key, value) = real(*args)
-        return check, (f"kv/{key}", value)
+        return check, (f"{key}-other", value)
 
     return idempotent
 
@@ -210,21 +196,6 @@ def _not_settled(real: Any) -> Any:
     return lambda self, found: None
 
 
-def _not_passed_on(real: Any) -> Any:
-    return lambda self, job_id, index: None
-
-
-def _answer_before_apply(real: Any) -> Any:
-    """Answers with the revision to come, and applies a turn too late for the node that dies."""
-
-    def apply(self: ConsensusReplica, batch: Any) -> Iterator[Any]:
-        for ticket in batch.tickets[1:]:
-            self._waiting[ticket].set(Committed(self._state.revision + 1))
-        yield from real(self, batch)
-
-    return apply
-
-
 _accepting = sys.modules[accept.__module__]
 _finishing = sys.modules[finish.__module__]
 _ALL = (
@@ -246,8 +217,6 @@ _ALL = (
         "receive", _any_peer),
     Bug("start_twice", "the supervisor does not know a repeated start", AttemptRegistry, "_start",
         _start_twice),
-    Bug("spoken_to_early", "the supervisor is spoken to before the session is applied", NodeAgent,
-        "on_start", _spoken_to_early),
     Bug("ack_early", "ack to the supervisor before the feed shows the finish", ExecutorSlot,
         "_end", _ack_early),
     Bug("waits_for_no_log", "a slot waits for the log of what was never started", ExecutorSlot,
@@ -256,8 +225,6 @@ _ALL = (
         "decided", _reservation_dropped),
     Bug("tasks_missed", "the scheduler does not follow tasks", Scheduler, "changed",
         _tasks_missed),
-    Bug("not_passed_on", "a free permit ends with who does not take it", Scheduler, "_pass_on",
-        _not_passed_on),
     Bug("timers_missed", "the home sets no timer for jobs", Home, "_take", _timers_missed),
     Bug("permits_kept", "the end of an attempt keeps its permits", _finishing, "_end",
         _permits_kept),

@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import get_ident
 from typing import Any, cast
 
 from actors.backends.disk import Disk, DiskFile
@@ -95,12 +96,18 @@ class SimDisk(Disk):
 
     def __init__(self, before: Callable[[str], None]) -> None:
         self.files: dict[str, _Inode] = {}
-        self.before = before
+        self._before = before
+        self._thread = get_ident()
         self.full = False
         self.broken: str | None = None
 
     def path(self, name: str) -> Path:
         return cast(Path, SimPath(self, name))
+
+    def before(self, what: str) -> None:
+        """Come ahead of a change. What the log's helper thread prepares is no moment of its own."""
+        if get_ident() == self._thread:
+            self._before(what)
 
     def lose_power(self, rng: random.Random) -> None:
         for inode in self.files.values():

@@ -44,7 +44,7 @@ __all__ = ["NODE", "SLOTS", "Machine", "NodeSim"]
 
 NODE = "n"
 SLOTS = 2
-_SEGMENT_BYTES = 64 * 1024
+_SEGMENT_BYTES = 16 * 1024
 _IDLE_S = 60.0
 _EVERYTHING = "/"
 

@@ -29,7 +29,7 @@ from actors.runtime import SimHost
 __all__ = ["SimPort", "SimSupervisor", "Spool"]
 
 _DELAY_S = 0.004
-_STALL_S = 1.0
+_STALL_S = 2.0
 _KILL_S = 0.05
 _START_S = 0.05
 _RETRY_S = 0.2
@@ -93,7 +93,7 @@ class _Connection:
 
     def _carry(self, way: int, deliver: Callable[..., None], *args: Any) -> None:
         host, rng = self._supervisor.host, self._supervisor.rng
-        delay_s = rng.uniform(0, _STALL_S if rng.random() < 0.01 else _DELAY_S)
+        delay_s = rng.uniform(0, _STALL_S if rng.random() < 0.02 else _DELAY_S)
         self._last_s[way] = at_s = max(self._last_s[way], host.clock.elapsed_s + delay_s)
         copies = 2 if rng.random() < 0.03 and not isinstance(args[-1], Hello | Welcome) else 1
         for _ in range(copies):
