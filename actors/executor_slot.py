@@ -88,6 +88,7 @@ class ExecutorSlot(LoopActor):
         self._spec: JobSpec | None = None
         self._held: Held | None = None
         self._instance = ""  # of the supervisor; empty until its mirror is complete
+        self._link = 0
         self._finishing = False
         self._archived: Archived | None = None
         self._archiving = False
@@ -108,12 +109,12 @@ class ExecutorSlot(LoopActor):
 
     @handles(HeldNow)
     def held_now(self, message: HeldNow, context: Context) -> Effects:
-        """Take what the supervisor holds; a new instance forgets what was sent to the old one."""
+        """Take what the supervisor holds; on a new link what it still lacks is sent again."""
         if message.attempt != self.attempt:
             return None
-        if message.instance != self._instance or message.held is None:
+        if message.link != self._link:
             self._sent = ""
-        self._held, self._instance = message.held, message.instance
+        self._held, self._instance, self._link = message.held, message.instance, message.link
         return self._act()
 
     @handles(Look)

@@ -79,11 +79,15 @@ class Unfollow(msgspec.Struct, frozen=True):
 
 
 class HeldNow(msgspec.Struct, frozen=True):
-    """What this supervisor instance holds of an attempt; None: it does not know it."""
+    """What this supervisor instance holds of an attempt; None: it does not know it.
+
+    `link` counts the links so far: what was sent on an earlier one may be lost.
+    """
 
     attempt: str
     held: Held | None
     instance: str
+    link: int
 
 
 class Discard(msgspec.Struct, frozen=True):
@@ -100,6 +104,7 @@ class SupervisorLink(LoopActor):
         self._port = port
         self._welcome: Welcome | None = None
         self._ready = False
+        self._links = 0
         self._listed: list[Held] = []
         self._held: dict[str, Held] = {}
         self._followers: dict[str, str] = {}
@@ -148,6 +153,7 @@ class SupervisorLink(LoopActor):
         assert self._welcome is not None, "Welcome comes first"
         self._held = {held.attempt: held for held in self._listed}
         self._ready = True
+        self._links += 1
         yield Tell(addresses.AGENT, SupervisorReady(self._welcome, tuple(self._listed)))
         for attempt, follower in self._followers.items():
             yield Tell(follower, self._now(attempt))
@@ -184,7 +190,7 @@ class SupervisorLink(LoopActor):
 
     def _now(self, attempt: str) -> HeldNow:
         assert self._welcome is not None, "a mirror has an instance"
-        return HeldNow(attempt, self._held.get(attempt), self._welcome.instance)
+        return HeldNow(attempt, self._held.get(attempt), self._welcome.instance, self._links)
 
     # -- what slots want
 
