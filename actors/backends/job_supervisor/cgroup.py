@@ -21,6 +21,7 @@ from actors.core.supervisor_protocol import CgroupMode
 __all__ = ["Cgroups", "Group"]
 
 _OURS: Final = "jobd"
+_LEAF: Final = "jobd-main"  # as in `DelegateSubgroup` of docs/operations/run-a-node.md
 _CPU_PERIOD_US: Final = 100_000
 _MINIMUM_QUOTA_US: Final = 1_000  # the kernel takes no less
 
@@ -123,7 +124,11 @@ class Cgroups:
         return Group(name, found) if "unified" in found else None
 
     def _use_v2(self, own: Path) -> None:
-        """Delegated v2: processes sit in leaves only, so our own group's go to a leaf first."""
+        """Delegated v2: processes sit in leaves only, so our own group's go to a leaf first.
+
+        We sit in that leaf already where systemd or an earlier supervisor has put us there.
+        """
+        own = own.parent if own.name == _LEAF else own
         parent = own / _OURS
         try:
             self._enable_controllers(own)
@@ -140,7 +145,7 @@ class Cgroups:
         try:
             control.write_text("+memory +cpu")
         except OSError:
-            leaf = group / "jobd-main"
+            leaf = group / _LEAF
             leaf.mkdir(exist_ok=True)
             for pid in (group / "cgroup.procs").read_text().split():
                 (leaf / "cgroup.procs").write_text(pid)

@@ -18,13 +18,13 @@ def plant(directory: Path, *names: str) -> Path:
     return directory
 
 
-def v2_host(tmp_path: Path) -> tuple[Cgroups, Path]:
-    """A systemd host on which our service has Delegate=yes."""
+def v2_host(tmp_path: Path, leaf: str = "") -> tuple[Cgroups, Path]:
+    """A systemd host on which our service has Delegate=yes, and perhaps DelegateSubgroup."""
     root = plant(tmp_path / "cgroup", "cgroup.controllers")
     own = plant(root / "system.slice" / "jobd.service", *V2_FILES)
     ours = plant(own / "jobd", *V2_FILES)
     me = tmp_path / "self"
-    me.write_text("0::/system.slice/jobd.service\n")
+    me.write_text(f"0::/system.slice/jobd.service{leaf}\n")
     return Cgroups(root, me), ours
 
 
@@ -62,6 +62,15 @@ def test_v2(tmp_path: Path) -> None:
     assert not group.out_of_memory()
     group.kill()
     assert (place / "cgroup.kill").read_text() == "1"
+
+
+def test_v2_from_the_leaf_is_the_same_place(tmp_path: Path) -> None:
+    """Else the groups of an earlier supervisor, which had moved us there, are never found."""
+    first, ours = v2_host(tmp_path)
+    first.create("j.00000.0001")
+    second, _ = v2_host(tmp_path, "/jobd-main")
+    assert second.find("j.00000.0001") is not None
+    assert limited(second).join_files == [str(ours / "j.00000.0001" / "cgroup.procs")]
 
 
 def test_hybrid(tmp_path: Path) -> None:
