@@ -10,6 +10,7 @@ A4  Values are immutable bytes; decoded nouns are cached by (key, revision), onc
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -33,7 +34,8 @@ class State:
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[int, bytes]] = {}
-        self._nouns: dict[str, Entry] = {}
+        # Ordered: a plain dict looks past all that it has deleted to find its first key.
+        self._nouns: OrderedDict[str, Entry] = OrderedDict()
         self._order: dict[str, SortedList] = {}
         self._feed = Feed()
         self._events: list[Event] = []
@@ -54,7 +56,7 @@ class State:
                 return None
             entry = Entry(stored[0], decode(keys.kind(key), stored[1]))
             if len(self._nouns) >= _CACHED_NOUNS:
-                del self._nouns[next(iter(self._nouns))]
+                self._nouns.popitem(last=False)
             self._nouns[key] = entry
         return entry
 
