@@ -44,6 +44,7 @@ _LINE: Final = 16  # how far a turn looks past jobs that wait for another key to
 _EVICT_PER_TXN: Final = 128
 _RECONCILE_S: Final = 30.0
 _RECONCILE_PAUSE_S: Final = 0.01  # between two turns of a pass: others have work to do
+_LEAP_MS: Final = 1_000  # NTP slews; more at once is a step of the clock or a sleep
 _LONGEST_TIMER_S: Final = 60.0  # the wall clock may step: look again at least this often
 
 
@@ -73,6 +74,8 @@ class Home(StoreActor):
         self._states: dict[str, str] = {}
         self.jobs_by_state: Counter[str] = Counter()
         self.repairs = 0
+        self._ahead_ms: int | None = None  # of the wall clock before the monotonic one
+        self._leapt_ms = 0
 
     def on_start(self) -> Iterator[Effect]:
         """Derive the due index, then follow the feed."""
@@ -189,6 +192,7 @@ class Home(StoreActor):
         due = self._due.pop(now_ms, _PER_TURN)
         for key in due:
             yield from self._decide(key, now_ms)
+        self._note_leap(now_ms)
         yield from self._evict(now_ms)
         yield from self._sleep(now_ms, busy=len(due) == _PER_TURN)
 
@@ -207,15 +211,25 @@ class Home(StoreActor):
         entry = self.view.get(keys.job(job_id))
         return entry is not None and entry.noun.state not in TERMINAL
 
+    def _note_leap(self, now_ms: int) -> None:
+        """Records do not age by a leap of the wall clock: nobody could have looked at them."""
+        ahead_ms = now_ms - int(self.clock.monotonic_s() * 1000)
+        leap_ms = ahead_ms - self._ahead_ms if self._ahead_ms is not None else 0
+        if abs(leap_ms) >= _LEAP_MS:
+            self._leapt_ms = max(0, self._leapt_ms + leap_ms)
+        self._ahead_ms = ahead_ms
+
     def _evict(self, now_ms: int) -> Iterator[Effect]:
         if self.undecided("evict"):
             return
-        excess = self._retention.excess(now_ms, _EVICT_PER_TXN)
+        excess = self._retention.excess(now_ms - self._leapt_ms, _EVICT_PER_TXN)
         if excess:
             yield from self.submit("evict", job.evict(self.view, excess, now_ms=now_ms)) or ()
 
     def _sleep(self, now_ms: int, *, busy: bool) -> Iterator[Effect]:
-        times = [t for t in (self._due.next_ms, self._retention.next_ms()) if t is not None]
+        old_ms = self._retention.next_ms()
+        evict_ms = old_ms + self._leapt_ms if old_ms is not None else None
+        times = [t for t in (self._due.next_ms, evict_ms) if t is not None]
         ahead_s = (min(times) - now_ms) / 1000 if times else _LONGEST_TIMER_S
         # What is due already waits for an answer or for a bucket to pass: look again in a second.
         pause_s = 0.0 if busy else ahead_s if ahead_s > 0 else 1.0

@@ -21,7 +21,17 @@ from actors.model import keys
 from actors.model.codec import encode
 from actors.model.ids import id_time_ms
 
-__all__ = ["FINE_MS", "HOUR_MS", "buckets_of", "close", "compact", "due_at", "is_closed", "is_over"]
+__all__ = [
+    "FINE_MS",
+    "HOUR_MS",
+    "buckets_of",
+    "close",
+    "compact",
+    "due_at",
+    "is_closed",
+    "is_over",
+    "open_from_ms",
+]
 
 FINE_MS: Final = 10_000
 HOUR_MS: Final = 3_600_000
@@ -36,6 +46,20 @@ def buckets_of(job_id: str) -> tuple[str, str]:
 def is_closed(view: View, job_id: str) -> bool:
     """Say whether an id's bucket is closed: a door mints no such id, an eviction needs it."""
     return any(view.get(bucket) is not None for bucket in buckets_of(job_id))
+
+
+def open_from_ms(view: View, time_ms: int) -> int:
+    """Return the first moment from this one on that an id may be minted at.
+
+    That is now, but for a clock that was set back into times which are closed already.
+    """
+    while True:
+        if view.get(_hour(time_ms // HOUR_MS)) is not None:
+            time_ms = (time_ms // HOUR_MS + 1) * HOUR_MS
+        elif view.get(_fine(time_ms // FINE_MS)) is not None:
+            time_ms = (time_ms // FINE_MS + 1) * FINE_MS
+        else:
+            return time_ms
 
 
 def is_over(job_id: str, now_ms: int) -> bool:

@@ -27,6 +27,7 @@ from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import EventDraft
+from actors.model.ids import id_time_ms
 from actors.model.job import TERMINAL
 from actors.model.spec import JobSpec
 from actors.model.token import Token, format_token, hash_secret
@@ -46,6 +47,7 @@ from jobd.node.writer import Writer, check_match
 
 __all__ = ["NodeGateway", "StatusSource"]
 
+_AHEAD_S: Final = 30  # more is no drift between the clocks of nodes
 _BUCKET_PAUSE_S: Final = 0.5
 
 
@@ -148,6 +150,12 @@ class NodeGateway:
             return evict(self._state, [job_id], now_ms=self._clock.now_ms())
 
         # A job's bucket is closed before its record goes, and only once it is past (ten seconds).
+        ahead_s = (id_time_ms(job_id) - self._clock.now_ms()) // 1000
+        if ahead_s > _AHEAD_S:
+            raise Conflict(
+                f"job {job_id} was submitted {ahead_s} s ahead of this node's clock",
+                remedy="its clock was set back: delete the job once it has caught up",
+            )
         while self._state.get(keys.job(job_id)) is not None:
             if await self._writer.write(decide) is None:
                 await asyncio.sleep(_BUCKET_PAUSE_S)

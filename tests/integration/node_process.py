@@ -45,6 +45,7 @@ class NodeProcess:
 
     def __init__(self, data: Path, *args: str) -> None:
         self.data = data
+        self.program: tuple[str, ...] = ("-m", "jobd")
         self._args = args
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -54,7 +55,7 @@ class NodeProcess:
         """Start it and wait until it takes work."""
         (self.data / "run" / "node.json").unlink(missing_ok=True)
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
-        command = [sys.executable, "-m", "jobd", "start", "--data", str(self.data)]
+        command = [sys.executable, *self.program, "start", "--data", str(self.data)]
         ports = ["--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
         self._process = subprocess.Popen([*command, *ports, *self._args], stderr=log)
         log.close()

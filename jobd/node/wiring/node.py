@@ -23,6 +23,7 @@ from actors.backends.job_logs import JobLogs
 from actors.backends.job_supervisor.client import SupervisorClient
 from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica, Settle
+from actors.core import buckets
 from actors.core.consensus.solo import Solo
 from actors.core.explain import explain
 from actors.core.placement import NodeCapacity
@@ -268,7 +269,8 @@ class Node:
         )
 
     def _new_id(self) -> str:
-        return make_id(self.host.clock.now_ms(), secrets.randbits(80))
+        open_ms = buckets.open_from_ms(self.state, self.host.clock.now_ms())
+        return make_id(open_ms, secrets.randbits(80))
 
     def _make_gateway(self) -> NodeGateway:
         return NodeGateway(
