@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -52,10 +53,13 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    gc.disable()  # recovery makes a million objects and no garbage
     node = Node(config, directory)
     runners = []
     try:
         node.start()
+        gc.freeze()  # nor is what it made looked through again and again
+        gc.enable()
         runner, http = await _serve_http(config, node)
         runners.append(runner)
         metrics = None
