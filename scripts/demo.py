@@ -70,18 +70,21 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: node.terminate())
     try:
         client = find_node(node)
-        if client is None:
-            return node.wait()
-        show(client, run_jobs(client))
-        return node.wait()
+        if client is not None:
+            show(client, run_jobs(client))
+        node.wait()
     except KeyboardInterrupt:
         print("\nstopping …", flush=True)
-        return node.wait()
     except Failure as failure:
         print(f"{failure.cause}\n{failure.remedy}", file=sys.stderr)
         node.terminate()
         node.wait()
         return 1
+    code = node.wait()
+    if code >= 0:
+        return code
+    print(f"\nThe node was ended by signal {-code}. Its jobs go on; `jobd start` finds them.")
+    return 128 - code
 
 
 def data_directory() -> str:

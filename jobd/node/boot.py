@@ -76,6 +76,7 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
             await runner.cleanup()
         if not node.fatal.done():
             await node.stop()
+            _log.info("stopped; attempts that go on without it: %d", node.state.count("attempt"))
     if node.fatal.done():
         raise node.fatal.result()
 
