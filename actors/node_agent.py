@@ -18,10 +18,11 @@ from actors import addresses
 from actors.consensus_replica import SubmitTxn
 from actors.core import session
 from actors.core.store.txn import Committed, Conflict
-from actors.core.supervisor_protocol import Welcome
+from actors.core.supervisor_protocol import Held, Welcome
 from actors.core.view import Change, View
 from actors.errors import JobdError
 from actors.model import keys
+from actors.run_log import Archive, Archived
 from actors.runtime import (
     After,
     Answered,
@@ -54,6 +55,10 @@ class ClaimsForbidden(msgspec.Struct, frozen=True):
 
 class _OpenSession(msgspec.Struct, frozen=True):
     pass
+
+
+class _KeepLog(msgspec.Struct, frozen=True):
+    attempt: str
 
 
 class NodeAgent(StoreActor):
@@ -114,11 +119,13 @@ class NodeAgent(StoreActor):
                 yield Tell(addresses.SUPERVISOR, Connect())
             case Conflict():
                 yield from self._open() or ()
+            case Archived(attempt=attempt):
+                yield Tell(addresses.SUPERVISOR, Discard(attempt))
 
     @handles(Failed)
     def failed(self, message: Failed, context: Context) -> Effects:
         """Refused for now (the disk is full): again in a moment."""
-        return [After(_RETRY_S, _OpenSession(), key="open")]
+        return [After(_RETRY_S, message.tag, key=message.tag)]
 
     @handles(_OpenSession)
     def open_again(self, message: _OpenSession, context: Context) -> Effects:
@@ -134,8 +141,23 @@ class NodeAgent(StoreActor):
         for held in message.held:
             entry = self.view.get(held.attempt)
             if entry is None or entry.noun.node != self._node:
-                yield Tell(addresses.SUPERVISOR, Discard(held.attempt))
+                yield self._discard(held)
         yield Tell(addresses.SCHEDULER, ClaimsAllowed(self._session, message.welcome.instance))
+
+    def _discard(self, held: Held) -> Effect:
+        """End or forget an attempt; the log of one that ended is kept first if its job is known.
+
+        Its finish was durable before its slot had come to that.
+        """
+        job_id, _, _ = keys.attempt_parts(held.attempt)
+        if held.exit is not None and self.view.get(keys.job(job_id)) is not None:
+            return _kept(_KeepLog(held.attempt))
+        return Tell(addresses.SUPERVISOR, Discard(held.attempt))
+
+    @handles(_KeepLog)
+    def keep_log(self, message: _KeepLog, context: Context) -> Effects:
+        """Try again."""
+        return [_kept(message)]
 
     # -- the session's end
 
@@ -154,3 +176,7 @@ class NodeAgent(StoreActor):
     def decide(self) -> Effects:
         """Nothing else is decided here."""
         return None
+
+
+def _kept(message: _KeepLog) -> Ask:
+    return Ask(addresses.RUN_LOG, Archive(message.attempt), message, timeout_s=None)

@@ -90,6 +90,8 @@ class RunLog(ThreadActor):
             if message.output_path is not None:
                 output = self._take_output(message.attempt, message.output_path, message.schema)
             self._logs.archive(message.attempt)
+        except NotFound:
+            pass  # its spool is gone, and so will it be at any later try
         except JobdError as error:
             return [Fail(context.reply, error)]
         return [Reply(context.reply, Archived(message.attempt, output))]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from actors import addresses
 from actors.model import keys
+from actors.run_log import Forget
 from tests.sim.node.simulation import Simulation
 from tests.sim.node.test_scenarios import started, state_of, submit, with_
 
@@ -41,3 +44,28 @@ def test_a_kill_that_was_lost_with_the_link_is_sent_again(seed: int) -> None:
     break_link(sim)
     assert sim.run_until(lambda: state_of(sim, key) == "cancelled", 30.0)
     assert sim.run_until(lambda: not sim.node.actor(addresses.slot(0)).attempt, 5.0)
+
+
+@pytest.mark.parametrize("harm", ["a crash", "a lost link"])
+def test_the_log_of_an_attempt_is_kept_whenever_its_end_is_disturbed(harm: str) -> None:
+    for steps in range(0, 120, 3):
+        sim = started(2)
+        job_id = submit(sim, with_(argv=("100:0",))).job_id
+        attempt = keys.attempt(job_id, 0, 1)
+        exits = sim.machine.supervisor.spool.exits
+        assert sim.run_until(partial(operator.truth, exits), 5.0)
+        assert exits[attempt].log_seq > 0
+        for _ in range(100):  # the archive has other work to do
+            sim.machine.host.tell(addresses.RUN_LOG, Forget("another"))
+        for _ in range(steps):
+            sim.step()
+        if harm == "a crash":
+            sim.crash()
+            sim.run_until(lambda: False, 1.5)
+        else:
+            break_link(sim)
+        assert sim.run_until(partial(operator.not_, exits), 30.0), f"not acknowledged ({steps})"
+        assert state_of(sim, keys.job(job_id)) == "succeeded"
+        assert attempt in sim.machine.job_logs.archived, f"its log is lost ({steps})"
+        sim.run_until(lambda: False, 3.0)
+        assert not sim.node.actor(addresses.slot(0)).attempt
