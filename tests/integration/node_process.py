@@ -101,6 +101,11 @@ class NodeProcess:
             self._process.send_signal(signal.SIGTERM)
         return self._process.wait(20)
 
+    def exit_code(self) -> int:
+        """Wait for an end that it comes to by itself; return the exit code."""
+        assert self._process is not None
+        return self._process.wait(20)
+
     def end(self) -> None:
         """End the node and the job supervisor, whatever they do."""
         if self._process is not None and self._process.poll() is None:
