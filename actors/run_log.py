@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from actors.runtime import After, Context, Effects, Fail, Reply, ThreadActor, ha
 __all__ = ["Archive", "Archived", "Forget", "ReadLog", "RunLog"]
 
 _PRUNE_EVERY_S: Final = 60.0
+_RETRY_S: Final = 1.0
 
 
 class ReadLog(msgspec.Struct, frozen=True):
@@ -108,13 +110,17 @@ class RunLog(ThreadActor):
 
     @handles(Forget)
     def forget(self, message: Forget, context: Context) -> Effects:
-        """Delete what belonged to an evicted or deleted job."""
-        self._logs.delete(message.job_id)
-        self._artifacts.delete(message.job_id)
+        """Delete what belonged to an evicted or deleted job; when the disk refuses, in a moment."""
+        try:
+            self._logs.delete(message.job_id)
+            self._artifacts.delete(message.job_id)
+        except JobdError:
+            return [After(_RETRY_S, message)]
         return None
 
     @handles(_Prune)
     def prune(self, message: _Prune, context: Context) -> Effects:
         """Drop the oldest logs past the limits."""
-        self._logs.prune(self.clock.now_ms(), limits.LOG_KEEP_S, limits.LOG_KEEP_BYTES)
+        with suppress(JobdError):  # the disk refuses: the next round does it
+            self._logs.prune(self.clock.now_ms(), limits.LOG_KEEP_S, limits.LOG_KEEP_BYTES)
         return [After(_PRUNE_EVERY_S, _Prune(), key="prune")]

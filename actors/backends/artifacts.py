@@ -8,6 +8,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from actors.backends.disk import refusing
 from actors.errors import InvalidInput, NotFound
 from actors.model.ids import is_id
 
@@ -23,6 +24,7 @@ class Artifacts:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    @refusing("the artifacts")
     def take(self, job_id: str, task: int, path: Path) -> str:
         """Move an output in and return its sha256; a crash may come between this and its record."""
         dest = self._path(job_id, task)
@@ -57,6 +59,7 @@ class Artifacts:
         file = self._path(job_id, task)
         return file if file.is_file() else None
 
+    @refusing("the artifacts")
     def delete(self, job_id: str) -> None:
         """Forget the outputs of a job."""
         with suppress(FileNotFoundError):

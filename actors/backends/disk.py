@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from actors.errors import JobdError, ReadOnly, StorageFailed
 
-__all__ = ["NO_ROOM", "Disk", "DiskFile", "refusal"]
+__all__ = ["NO_ROOM", "Disk", "DiskFile", "refusal", "refusing"]
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK: Final = 1 << 20
@@ -29,6 +32,19 @@ def refusal(what: str, error: OSError) -> JobdError:
         f"{what}: {error.strerror or error}",
         remedy="Check the disk (dmesg, SMART), then start the node again.",
     )
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Have what the disk refuses, also to SQLite, be ReadOnly or StorageFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise refusal(what, error) from error
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        cause = OSError(errno.ENOSPC if full else errno.EIO, str(error))
+        raise refusal(what, cause) from error
 
 
 class DiskFile:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from actors.backends.disk import refusing
 from actors.backends.job_log_archive import Archive, Archived
 from actors.backends.job_supervisor.spool import (
     chunks_behind,
@@ -70,6 +71,7 @@ class JobLogs:
         chunks = self._archive.chunks(archived, from_seq)
         return _page(chunks, from_seq, limit, stream, archived.next_seq)
 
+    @refusing("the job logs")
     def archive(self, attempt_key: str) -> None:
         """Keep a finished attempt's log beyond its spool. Raises NotFound when nobody holds it."""
         directory = self._spool / directory_name(attempt_key)
@@ -88,10 +90,12 @@ class JobLogs:
         else:
             self._archive.move(log, chunks)
 
+    @refusing("the job logs")
     def delete(self, job_id: str) -> None:
         """Remove the archived logs of a job."""
         self._archive.delete(job_id)
 
+    @refusing("the job logs")
     def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
         """Remove archived logs that ended too long ago, then the oldest until the rest fits.
 

@@ -180,7 +180,10 @@ class SupervisorPort(Protocol):
 
 
 class JobLogStore(Protocol):
-    """Job logs on this node's disk: live in the spool, then in the archive. Calls block."""
+    """Job logs on this node's disk: live in the spool, then in the archive. Calls block.
+
+    What changes them raises ReadOnly or StorageFailed when the disk refuses; again is safe.
+    """
 
     def read(
         self, attempt_key: str, from_seq: int = 0, limit: int = 1000, stream: int | None = None
@@ -198,7 +201,10 @@ class JobLogStore(Protocol):
 
 
 class ArtifactStore(Protocol):
-    """Outputs too large for a record, one for each task of a job. Calls block."""
+    """Outputs too large for a record, one for each task of a job. Calls block.
+
+    What changes them raises ReadOnly or StorageFailed when the disk refuses; again is safe.
+    """
 
     def take(self, job_id: str, task: int, path: Path) -> str:
         """Move a task's output in and return its sha256 in hex.
