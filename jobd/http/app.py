@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -116,9 +119,11 @@ async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
     `await runner.cleanup()` ends it within about SHUTDOWN_S. Raises ConfigError when the port is
     taken or the address is not this machine's.
     """
+    server_logger.addFilter(_in_one_line)
     runner = web.AppRunner(
         app,
         access_log=None,
+        auto_decompress=False,
         keepalive_timeout=KEEPALIVE_S,
         shutdown_timeout=SHUTDOWN_S,
     )
@@ -137,6 +142,16 @@ async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
         ) from None
     actual: int = runner.addresses[0][1]
     return runner, actual
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """What is no HTTP is worth a line of the log: whoever sends it needs no credential."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg = f"{record.msg}: {type(error).__name__}"
+        record.exc_info = None
+    return True
 
 
 def _host_guard(allowed_hosts: tuple[str, ...]) -> Middleware:

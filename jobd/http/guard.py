@@ -202,6 +202,11 @@ class Guard:
     def _check_body_type(self, request: web.Request, route: Route) -> None:
         if not request.can_read_body or route.body is None:
             return
+        encoding = request.headers.get("Content-Encoding", "identity")
+        if encoding != "identity":  # a few bytes may inflate to any number of them
+            raise _UnsupportedMediaType(
+                f"a body in the encoding {encoding} is refused", remedy="Send it as it is."
+            )
         if "Content-Type" not in request.headers or request.content_type not in route.accepts:
             raise _UnsupportedMediaType(
                 f"this route takes {' or '.join(route.accepts or (JSON,))},"
