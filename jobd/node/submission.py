@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from actors import limits
+from actors.core import buckets
 from actors.core.job import KeyUse, accept, retry_job
 from actors.core.store.state import State
 from actors.core.store.txn import Txn
@@ -108,13 +109,24 @@ class Submissions:
         return Submitted(known_as.job_id, False, known_as.key, done)
 
     def _identify(self, key: str | None, principal: str, now_ms: int) -> _Identity:
-        """A minted key is the job's id and needs no record; its age is bounded, so that its
-        bucket is still open. Any other key is the client's own."""
+        """A minted key is the job's id and needs no record. Any other key is the client's own.
+
+        An id is taken as minted while its job is here, however old it is; else its age is bounded.
+        """
         if key is None:
             minted = self._new_id()
             return _Identity(minted, minted, [])
-        if is_id(key) and abs(id_time_ms(key) - now_ms) <= _MINTED_WITHIN_MS:
-            return _Identity(key, key, [])
+        if is_id(key):
+            young = abs(id_time_ms(key) - now_ms) <= _MINTED_WITHIN_MS
+            if self._state.get(keys.job(key)) is not None:
+                return _Identity(key, key, [])
+            if young and buckets.is_closed(self._state, key):
+                raise Conflict(
+                    f"the idempotency key {key} is of a time in which no job is accepted any more",
+                    remedy="its job may have been deleted; take a new key to run it anew",
+                )
+            if young:
+                return _Identity(key, key, [])
         if self._state.count(f"idempotency/{principal}/") >= limits.IDEMPOTENCY_KEYS_PER_TOKEN:
             raise Busy(
                 f"this token has {limits.IDEMPOTENCY_KEYS_PER_TOKEN} idempotency keys in use",

@@ -14,6 +14,7 @@ from tests.sim.node.simulation import Simulation
 from tests.sim.node.workload import draw_spec
 
 HOUR_MS = 3_600_000
+SPEC = {"name": "test", "type": "command", "cmd": "true"}
 
 
 class SteppedNode(NodeProcess):
@@ -51,6 +52,8 @@ def works(node: SteppedNode) -> bool:
 
 
 def test_an_hour_forth_and_back(node: SteppedNode) -> None:
+    made = node.call("POST", "/jobs", SPEC)
+    keyed = made["idempotency_key"]
     before = node.submit(shell="echo kept; echo 1 >$JOBD_OUTPUT")
     node.ended(before)
     running = node.submit(shell="while ! test -e go; do sleep 0.05; done; echo ran", timeout="10m",
@@ -69,6 +72,8 @@ def test_an_hour_forth_and_back(node: SteppedNode) -> None:
     assert node.call("GET", f"/jobs/{before}/output") == 1
     ahead = node.submit(cmd="true")
     node.ended(ahead)
+    # A repeat with the key of before is still the job of before.
+    assert node.call("POST", "/jobs", SPEC, {"Idempotency-Key": keyed}) == made
 
     node.step(0)
     assert works(node)

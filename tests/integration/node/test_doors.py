@@ -93,6 +93,11 @@ def test_the_minted_key_makes_a_repeat_safe(node: NodeProcess) -> None:
     assert made["idempotency_key"] == made["id"]
     status, _, again = send(node, "POST", "/jobs", SPEC, Idempotency_Key=made["id"])
     assert (status, again["id"]) == (200, made["id"])
+    node.ended(made["id"])
+    node.call("DELETE", f"/jobs/{made['id']}")
+    status, _, problem = send(node, "POST", "/jobs", SPEC, Idempotency_Key=made["id"])
+    assert status == 409
+    assert problem["remedy"] == "its job may have been deleted; take a new key to run it anew"
 
 
 def test_a_specs_own_key(node: NodeProcess) -> None:
