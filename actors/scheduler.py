@@ -8,12 +8,12 @@ shows what became of the claim, so a node never holds more attempts than slots (
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
-
-import msgspec
 
 from actors import addresses
 from actors.core import job
+from actors.core.backlog import Backlog
 from actors.core.pending import Pending, PendingQueue
 from actors.core.permits import first_full, key_hash
 from actors.core.placement import Candidate, NodeCapacity, feasible, place
@@ -35,11 +35,7 @@ from actors.store_actor import StoreActor
 
 __all__ = ["Scheduler"]
 
-_WINDOW: Final = 256
-
-
-class _LookFurther(msgspec.Struct, frozen=True):
-    pass
+_WINDOW: Final = 256  # candidates looked at for the slots that are free in one pass
 
 
 class Scheduler(StoreActor):
@@ -50,8 +46,7 @@ class Scheduler(StoreActor):
         self._node = node
         self._total = total
         self._claim_as: ClaimsAllowed | None = None
-        self._pending = PendingQueue()
-        self._unfit: set[tuple[str, int]] = set()  # what can never start here
+        self._pending = Backlog()
         self._blocked: dict[str, PendingQueue] = {}  # hash of a full key → what waits for it
         self._blocked_on: dict[tuple[str, int], str] = {}
         self._let_through: dict[tuple[str, int], str] = {}  # by a permit that was freed: its key
@@ -64,24 +59,27 @@ class Scheduler(StoreActor):
     @property
     def queue_depth(self) -> int:
         """How many attempts wait for a slot."""
-        return len(self._pending) + len(self._unfit) + len(self._blocked_on)
+        return len(self._pending) + len(self._blocked_on)
 
     @property
     def capacity(self) -> NodeCapacity:
         """What the node has, and what of it is free."""
         reserved = [resources for _, resources in self._held.values()]
         return self._total._replace(
-            slots_free=sum(holder is None for holder in self._slots[: self._total.slots_total]),
+            slots_free=self._slots_free,
             cpu_milli_free=self._total.cpu_milli_total - sum(r.cpu_milli for r in reserved),
             memory_free=self._total.memory_total - sum(r.memory_bytes for r in reserved),
         )
+
+    @property
+    def _slots_free(self) -> int:
+        return self._slots[: self._total.slots_total].count(None)
 
     # -- the feed
 
     def rescan(self) -> None:
         """Derive the pending set from the state."""
-        self._pending = PendingQueue()
-        self._unfit.clear()
+        self._pending = Backlog()
         self._blocked.clear()
         self._blocked_on.clear()
         self._let_through.clear()
@@ -113,7 +111,6 @@ class Scheduler(StoreActor):
     def _place(self, key: str) -> None:
         """Have a record in the pending set exactly while it is eligible and not being claimed."""
         job_id, index = _work_of(key)
-        self._unfit.discard((job_id, index))
         self._forget_blocked(job_id, index)
         entry = self.view.get(key)
         if entry is None or entry.noun.state != "pending" or key in self._held:
@@ -126,9 +123,8 @@ class Scheduler(StoreActor):
         of_job: Job = job_entry.noun
         if of_job.tasks > 1 and keys.kind(key) == "job":
             return  # its tasks wait, not it
-        self._pending.add(
-            Pending(job_id, index, of_job.priority, entry.noun.eligible_ms, of_job.submitted_ms)
-        )
+        waits = Pending(job_id, index, of_job.priority, entry.noun.eligible_ms, of_job.submitted_ms)
+        self._pending.add(waits, self._spec(job_id))
 
     def ahead_of(self, job_id: str, task_index: int) -> int | None:
         """How many wait before this one; None when it does not wait here."""
@@ -192,41 +188,29 @@ class Scheduler(StoreActor):
         """Claim what is next for each free slot."""
         if self._claim_as is None:
             return
-        while len(self._pending) and (free := self.capacity.slots_free) > 0:
+        while len(self._pending) and (free := self._slots_free) > 0:
             looked: dict[tuple[str, int], Pending] = {}
-            placed = place(self._candidates(looked), [self.capacity], (), free)
+            capacity = self.capacity
+            placed = place(self._candidates(capacity, looked), [capacity], (), free)
             if not placed:
-                yield from self._set_aside(looked)
                 return
             for found in placed:
                 yield from self._claim(looked[found.job_id, found.task_index])
 
-    def _candidates(self, looked: dict[tuple[str, int], Pending]) -> Iterator[Candidate]:
-        """Yield the best of what is eligible, noting what was looked at.
+    def _candidates(
+        self, capacity: NodeCapacity, looked: dict[tuple[str, int], Pending]
+    ) -> Iterator[Candidate]:
+        """Yield the best of what fits now, noting what was looked at.
 
-        A turn looks past at most _WINDOW records that have to wait.
+        The first placed may leave no room for the rest of its shape: after _WINDOW of those the
+        next pass goes on without that shape.
         """
-        for entry in self._pending.best_first(self.clock.now_ms()):
+        fitting = self._pending.fitting(
+            lambda spec: not feasible(spec, capacity), self.clock.now_ms()
+        )
+        for entry in islice(fitting, _WINDOW):
             looked[entry.job_id, entry.task_index] = entry
             yield Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id))
-            if len(looked) == _WINDOW:
-                return
-
-    @handles(_LookFurther)
-    def look_further(self, message: _LookFurther, context: Context) -> Effects:
-        """Behind what was set aside there may be something that fits."""
-        return self.decide()
-
-    def _set_aside(self, looked: dict[tuple[str, int], Pending]) -> Iterator[Effect]:
-        """Take out what can never start here, so that it does not stand before the rest."""
-        capacity, found = self.capacity, False
-        for job_id, index in looked:
-            if any(reason.permanent for reason in feasible(self._spec(job_id), capacity)):
-                self._pending.discard(job_id, index)
-                self._unfit.add((job_id, index))
-                found = True
-        if found and len(looked) == _WINDOW:
-            yield Tell(self.address, _LookFurther())
 
     def _claim(self, entry: Pending) -> Iterator[Effect]:
         """Reserve a slot and submit the claim, or put the entry where it waits."""
@@ -270,7 +254,7 @@ class Scheduler(StoreActor):
         if waiting is not None:
             best = next(waiting.best_first(self.clock.now_ms()))
             self._forget_blocked(best.job_id, best.task_index)
-            self._pending.add(best)
+            self._pending.add(best, self._spec(best.job_id))
             self._let_through[best.job_id, best.task_index] = hashed
 
     def _pass_on(self, job_id: str, task_index: int) -> None:

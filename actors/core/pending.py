@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from sortedcontainers import SortedList
 
-__all__ = ["Pending", "PendingQueue", "effective_priority"]
+__all__ = ["Pending", "PendingQueue", "effective_priority", "order_at"]
 
 _MINUTE_MS: Final = 60_000
 _CAP: Final = 100
@@ -45,6 +45,11 @@ class _Aging(NamedTuple):
 def effective_priority(entry: Pending, now_ms: int) -> int:
     """Return priority plus minutes waited, at most 100."""
     return min(_CAP, now_ms // _MINUTE_MS - _place(entry).handicap)
+
+
+def order_at(entry: Pending, now_ms: int) -> tuple[int, tuple[int, str, int]]:
+    """Return what orders entries at a moment: the smaller, the better."""
+    return -effective_priority(entry, now_ms), _place(entry).capped
 
 
 class PendingQueue:
@@ -90,11 +95,12 @@ class PendingQueue:
         for capped in chain(self._capped, aged):
             yield self._entries[capped.job_id, capped.task_index]
 
-    def ahead_of(self, job_id: str, task_index: int, now_ms: int) -> int | None:
-        """Return how many entries are better than this one, None when it is not here."""
-        entry = self._entries.get((job_id, task_index))
-        if entry is None:
-            return None
+    def get(self, job_id: str, task_index: int) -> Pending | None:
+        """Return an entry, None when it is not here."""
+        return self._entries.get((job_id, task_index))
+
+    def better_than(self, entry: Pending, now_ms: int) -> int:
+        """Return how many entries are better than one that may be in another queue."""
         self._advance(now_ms)
         place = _place(entry)
         if self._is_capped(place):

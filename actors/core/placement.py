@@ -22,10 +22,14 @@ __all__ = [
     "Placed",
     "Reason",
     "Reservation",
+    "Shape",
     "feasible",
     "place",
     "rank",
+    "shape_of",
 ]
+
+Shape = tuple[object, ...]
 
 
 class NodeCapacity(NamedTuple):
@@ -135,11 +139,11 @@ def place(
             free[held.node] = free[held.node].less(held.resources)
     open_slots = sum(max(node.slots_free, 0) for node in free.values() if not node.cordoned)
     placed: list[Placed] = []
-    hopeless: set[tuple[object, ...]] = set()
+    hopeless: set[Shape] = set()
     for candidate in pending:
         if len(placed) >= limit or open_slots <= 0:
             break
-        shape = _shape(candidate.spec)
+        shape = shape_of(candidate.spec)
         if shape in hopeless:
             continue
         fitting = [node for node in free.values() if not feasible(candidate.spec, node)]
@@ -171,7 +175,8 @@ def _wrong_node(spec: JobSpec, node: NodeCapacity) -> list[Reason]:
     return reasons
 
 
-def _shape(spec: JobSpec) -> tuple[object, ...]:
+def shape_of(spec: JobSpec) -> Shape:
+    """Return all of a spec that `feasible` looks at."""
     labels = tuple(sorted(spec.placement.labels.items()))
     return spec.type, spec.resources, spec.placement.node, labels
 

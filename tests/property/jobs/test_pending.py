@@ -35,7 +35,8 @@ def test_the_order_is_that_of_a_sort(steps: list[tuple[str, Pending | int]]) -> 
             now_ms += what
             assert list(queue.best_first(now_ms)) == _sorted(plain, now_ms)
             for place, entry in enumerate(_sorted(plain, now_ms)):
-                assert queue.ahead_of(entry.job_id, entry.task_index, now_ms) == place
+                assert queue.get(entry.job_id, entry.task_index) == entry
+                assert queue.better_than(entry, now_ms) == place
         elif step == "add":
             queue.add(what)
             plain[what.job_id, what.task_index] = what

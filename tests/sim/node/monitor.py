@@ -12,7 +12,8 @@ N-i  events are dense, in order and each once, and none that was read is taken b
 N-j  what the actors derive equals a rescan of the state; reconcile repairs nothing
 N-k  no actor crashes
 N-l  a key makes one job
-N-m  when the faults end, every job ends and nothing is left: attempt, permit, queue, spool, slot
+N-m  the log of an attempt is archived before its job supervisor forgets it
+N-n  when the faults end, every job ends and nothing is left: attempt, permit, queue, spool, slot
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from actors import addresses
 from actors.core import job as jobs
 from actors.core.job.work import load
 from actors.core.permits import key_hash
+from actors.core.supervisor_protocol import ExitRecord
 from actors.core.view import Entry
 from actors.home import Home
 from actors.model import keys
@@ -57,6 +59,7 @@ class Monitor:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         machine.spawned = self._spawned
+        machine.forgotten = self._forgotten
         self._revision = 0
         self._shadow: dict[str, tuple[int, bytes]] = {}  # the state as it was last applied
         self._ended: dict[str, str] = {}  # terminal records, by key
@@ -85,6 +88,11 @@ class Monitor:
         self.spawns.add(attempt)
         gone = attempt in self._claimed and attempt not in self._shadow
         need(not gone, "N-b", f"{attempt} spawned after its end")
+
+    def _forgotten(self, attempt: str, ends: ExitRecord) -> None:
+        deleted = keys.attempt_parts(attempt)[0] in self.deleted
+        kept = attempt in self._machine.job_logs.archived or not ends.log_seq or deleted
+        need(kept, "N-m", f"the log of {attempt} is forgotten")
 
     # -- the state
 
@@ -222,7 +230,7 @@ class Monitor:
                 work = load(node.state, *_work_of(key))
                 if entry.noun.state == "pending" and not fanned and work and not work.stopping:
                     wanted.add(_work_of(key))
-        queued = set(scheduler._pending._entries) | scheduler._unfit | set(scheduler._blocked_on)
+        queued = set(scheduler._pending) | set(scheduler._blocked_on)
         queued -= {each for each in queued if (work := load(node.state, *each)) and work.stopping}
         claiming = {
             _work_of(holder) for holder in scheduler._held if not holder.startswith("attempt/")
