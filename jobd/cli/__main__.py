@@ -27,7 +27,24 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Says where a command is that was looked for without its noun: `jobctl logs`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.commands and name in job.commands:
+            raise click.UsageError(
+                f"No such command '{name}'. Did you mean 'jobctl job {name}'?", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("--url", help="The node's URL; JOBD_URL.")
 @click.option("--token", help="The access token; JOBD_TOKEN.")
 @click.option("--data", help="A node's data directory, to find its URL and token in; JOBD_DATA.")
@@ -74,12 +91,14 @@ def _run(args: list[str] | None) -> int:
 
 def _say(failure: Failure) -> None:
     """One line of cause, one of remedy; of a spec every problem with its place."""
-    if isinstance(failure, Refused):
+    cause = failure.cause
+    if isinstance(failure, Refused) and failure.problems:
+        cause = "the spec is wrong; nothing was submitted"
         for problem in failure.problems:
             file, line, column = failure.file, problem["line"], problem["column"]
             place = f"{file}:{line}:{column}: " if file and line else ""
             click.echo(f"{place}{problem['path']}: {problem['message']}", err=True)
-    click.echo(f"jobctl: {failure.cause}", err=True)
+    click.echo(f"jobctl: {cause}", err=True)
     if failure.remedy:
         click.echo(f"  {failure.remedy}", err=True)
 

@@ -113,6 +113,7 @@ def test_problems_of_flags_have_no_places(jobctl: Jobctl) -> None:
     ran = jobctl("job", "create", "j", "--priority", "900", "--", "true")
     assert ran.code == 78
     assert ran.err.startswith("$.priority: ")
+    assert "nothing was submitted" in ran.err
 
 
 def test_idempotency_key_makes_one_job(served: Facade, jobctl: Jobctl) -> None:

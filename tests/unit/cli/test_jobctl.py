@@ -86,6 +86,11 @@ def test_usage_errors_are_64(jobctl: Jobctl, args: list[str]) -> None:
     assert ran.err
 
 
+def test_a_verb_without_its_noun_is_told_where_it_is(jobctl: Jobctl) -> None:
+    assert "Did you mean 'jobctl job logs'?" in jobctl("logs", "x").err
+    assert "Did you mean" not in jobctl("lags").err
+
+
 def test_no_node_is_69_with_a_remedy(jobctl: Jobctl) -> None:
     for args in (["status"], ["run", "--", "true"], ["job", "logs", "-f", "7" + "z" * 25]):
         began = time.monotonic()
