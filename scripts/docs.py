@@ -37,6 +37,7 @@ SECTIONS = {
     "internals": "How it works, for those who change it.",
     "decisions": "What was chosen, and why.",
 }
+READ_FIRST = ("install", "first-node", "first-job", "architecture")  # the others by name
 UNITS = {"BYTES": "bytes", "MS": "ms", "S": "s"}
 
 
@@ -131,11 +132,17 @@ def summary(page: Path) -> str:
     return f"- [{title[1]}]({page.relative_to(DOCS).as_posix()})" + f": {sentence}" * bool(sentence)
 
 
+def place(page: Path) -> tuple[int, str]:
+    """Return where a page stands in its section."""
+    first = page.stem in READ_FIRST
+    return READ_FIRST.index(page.stem) if first else len(READ_FIRST), page.name
+
+
 def index_page() -> str:
     """Return docs/README.md."""
     text = NOTICE.format(source="the pages themselves") + "# Documentation of JobD\n"
     for section, about in SECTIONS.items():
-        pages = sorted((DOCS / section).glob("*.md"))
+        pages = sorted((DOCS / section).glob("*.md"), key=place)
         if pages:
             lines = "\n".join(summary(page) for page in pages)
             text += f"\n## {section.capitalize()}\n\n{about}\n\n{lines}\n"
