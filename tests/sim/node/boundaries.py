@@ -59,9 +59,9 @@ def live(scenario: Scenario, *, kill_at: int | None, power: bool = False) -> Sim
     entry = sim.node.state.get(keys.job(job_id))
     assert entry is not None, "accepted jobs are there"
     job: Job = entry.noun
-    need(job.state == scenario.ends, "N-m", f"it ended {job.state} ({job.reason})")
+    need(job.state == scenario.ends, "N-n", f"it ended {job.state} ({job.reason})")
     lost = sum(summary.outcome == "lost" for summary in job.last)
-    need(job.n - lost <= scenario.attempts, "N-m", f"{job.n} attempts, {lost} lost")
+    need(job.n - lost <= scenario.attempts, "N-n", f"{job.n} attempts, {lost} lost")
     if not power:
-        need(job.n == scenario.attempts and not lost, "N-m", f"{job.n} attempts, {lost} lost")
+        need(job.n == scenario.attempts and not lost, "N-n", f"{job.n} attempts, {lost} lost")
     return sim

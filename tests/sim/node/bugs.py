@@ -27,10 +27,14 @@ from actors.core.supervisor_protocol import Ack, Start
 from actors.executor_slot import ExecutorSlot
 from actors.home import Home
 from actors.image_writer import ImageWriter
+from actors.node_agent import NodeAgent
 from actors.runtime import Tell
 from actors.scheduler import Scheduler
+from actors.supervisor_link import Discard
 from tests.sim.node import disk
-from tests.sim.node.simulation import Outcome, run_seed
+from tests.sim.node.boundaries import SCENARIOS, live
+from tests.sim.node.monitor import ViolationError
+from tests.sim.node.simulation import run_seed
 
 __all__ = ["BUGS", "Bug", "hunt", "planted"]
 
@@ -43,6 +47,7 @@ class Bug(NamedTuple):
     owner: Any
     method: str
     plant: Any
+    boundaries: bool = False  # a window too narrow for seeds
 
 
 def _ack_before_sync(real: Any) -> Any:
@@ -116,14 +121,8 @@ def _truncate_early(real: Any) -> Any:
     return flush
 
 
-def _not_archived(real: Any) -> Any:
-    def release(self: ExecutorSlot) -> Iterator[Any]:
-        if self._archived is None and not self._archiving and self._held is None:
-            yield from self._archive()
-        if self._archived is not None or self._held is not None:
-            yield from real(self)
-
-    return release
+def _log_forgotten(real: Any) -> Any:
+    return lambda self, held: Tell(addresses.SUPERVISOR, Discard(held.attempt))
 
 
 def _start_twice(real: Any) -> Any:
@@ -219,8 +218,8 @@ _ALL = (
         _start_twice),
     Bug("ack_early", "ack to the supervisor before the feed shows the finish", ExecutorSlot,
         "_end", _ack_early),
-    Bug("waits_for_no_log", "a slot waits for the log of what was never started", ExecutorSlot,
-        "_release", _not_archived),
+    Bug("log_forgotten", "what the store has ended is forgotten before its log is kept", NodeAgent,
+        "_discard", _log_forgotten, boundaries=True),
     Bug("reservation_dropped", "a claim's slot is free before the feed shows it", Scheduler,
         "decided", _reservation_dropped),
     Bug("tasks_missed", "the scheduler does not follow tasks", Scheduler, "changed",
@@ -245,11 +244,25 @@ def planted(bug: Bug) -> Iterator[None]:
         yield
 
 
-def hunt(bug: Bug, seeds: int) -> Outcome | None:
-    """Return the first run that sees a bug."""
+def hunt(bug: Bug, seeds: int) -> str:
+    """Return what sees a bug first, a kill at one boundary of a retried job or a seed; or ""."""
     with planted(bug):
-        outcomes = (run_seed(seed) for seed in range(seeds))
-        return next((outcome for outcome in outcomes if outcome.letter), None)
+        if bug.boundaries:
+            return _hunt_boundaries()
+        for outcome in map(run_seed, range(seeds)):
+            if outcome.letter:
+                return f"seed {outcome.seed}: {outcome.text}"
+    return ""
+
+
+def _hunt_boundaries() -> str:
+    scenario = SCENARIOS["retry"]
+    for boundary in range(1, live(scenario, kill_at=None).rested_at):
+        try:
+            live(scenario, kill_at=boundary)
+        except ViolationError as error:
+            return f"boundary {boundary}: {error}"
+    return ""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -260,11 +273,8 @@ def main(argv: list[str] | None = None) -> int:
     missed = 0
     for name in options.names:
         seen = hunt(BUGS[name], options.seeds)
-        missed += seen is None
-        print(
-            f"{name:22} {f'seed {seen.seed}: {seen.text[:150]}' if seen else 'NOT SEEN'}",
-            flush=True,
-        )
+        missed += not seen
+        print(f"{name:22} {seen[:160] or 'NOT SEEN'}", flush=True)
     return int(missed > 0)
 
 

@@ -16,6 +16,7 @@ from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica
 from actors.core.consensus.solo import Solo
 from actors.core.placement import NodeCapacity
+from actors.core.supervisor_protocol import ExitRecord
 from actors.errors import JobdError, StorageFailed
 from actors.event_bus import EventBus
 from actors.execution import Execution
@@ -201,9 +202,15 @@ class Machine:
         self.rng = random.Random(f"{seed}/machine")
         self.before_disk: Callable[[str], None] = lambda _: None
         self.spawned: Callable[[str], None] = lambda _: None
+        self.forgotten: Callable[[str, ExitRecord], None] = lambda _, __: None
         self.disk = SimDisk(lambda what: self.before_disk(what))
         self.image = SimImage(self.disk)
-        self.supervisor = SimSupervisor(self.host, self.rng, lambda attempt: self.spawned(attempt))
+        self.supervisor = SimSupervisor(
+            self.host,
+            self.rng,
+            lambda attempt: self.spawned(attempt),
+            lambda attempt, ends: self.forgotten(attempt, ends),
+        )
         self.job_logs = SimJobLogs(self.supervisor.spool)
         self.artifacts = SimArtifacts(self.supervisor.spool)
         self.incarnation = 0

@@ -128,7 +128,7 @@ class Simulation:
             lambda: not self.clients.waiting and not self.monitor.leftover(), _REST_S
         )
         left = self.monitor.leftover() or f"{self.clients.waiting} requests wait"
-        need(done, "N-m", left)
+        need(done, "N-n", left)
         self.kill_at, self.rested_at = None, self.boundaries
         self.monitor.derived()
         self.read_events()

@@ -101,14 +101,24 @@ class _Connection:
 
 
 class SimSupervisor:
-    """The supervisor of one machine, through all its instances. `spawned` is told of each spawn."""
+    """The supervisor of one machine, through all its instances.
 
-    def __init__(self, host: SimHost, rng: random.Random, spawned: Callable[[str], None]) -> None:
+    `spawned` is told of each spawn, `forgotten` of each exit record that goes with its spool.
+    """
+
+    def __init__(
+        self,
+        host: SimHost,
+        rng: random.Random,
+        spawned: Callable[[str], None],
+        forgotten: Callable[[str, ExitRecord], None],
+    ) -> None:
         self.host = host
         self.rng = rng
         self.spool = Spool()
         self.registry: registry.AttemptRegistry | None = None
         self._spawned = spawned
+        self._forgotten = forgotten
         self._instances = 0
         self._boots = 0
         self._connections: dict[int, _Connection] = {}
@@ -186,6 +196,7 @@ class SimSupervisor:
                 case registry.Terminate():
                     self._terminate(effect)
                 case registry.Forget():
+                    self._forgotten(effect.attempt, self.spool.exits[effect.attempt])
                     self.spool.forget(effect.attempt)
                 case registry.Send():
                     if effect.peer in self._connections:
