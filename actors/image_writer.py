@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -41,6 +41,7 @@ _PRUNE_EVERY_S: Final = 60.0
 class WriteImage(msgspec.Struct, frozen=True):
     """Rows and events of the commits up to `revision`, in the log up to `applied_index`."""
 
+    system_lane: ClassVar[bool] = True  # reads of events may fill the mailbox
     rows: tuple[Row, ...]
     events: tuple[Event, ...]
     applied_index: int
@@ -51,6 +52,7 @@ class WriteImage(msgspec.Struct, frozen=True):
 class ImageWritten(msgspec.Struct, frozen=True):
     """The answer: written, or why not (the replica keeps the rows and tries again)."""
 
+    system_lane: ClassVar[bool] = True  # submits may fill the mailbox
     applied_index: int
     error: JobdError | None = None
 

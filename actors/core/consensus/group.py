@@ -12,7 +12,7 @@ The driver answers each `append` with `Synced` or `NotSynced`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -56,12 +56,14 @@ class Submit(msgspec.Struct, frozen=True):
 class Synced(msgspec.Struct, frozen=True):
     """Everything up to this index is durable."""
 
+    system_lane: ClassVar[bool] = True  # never behind, nor refused for, what waits for it
     index: int
 
 
 class NotSynced(msgspec.Struct, frozen=True):
     """The records above `index` were refused with nothing written (the disk is full)."""
 
+    system_lane: ClassVar[bool] = True
     index: int
     error: JobdError
 

@@ -1,4 +1,4 @@
-"""What the disk of the job logs refuses or has lost neither crashes their actor nor keeps a slot."""
+"""What the disk of the job logs refuses or has lost crashes no actor and keeps no slot."""
 
 from __future__ import annotations
 
