@@ -85,11 +85,12 @@ def test_a_flood_of_submits_does_not_stop_the_log(host: SimHost) -> None:
 
 
 def test_a_flood_of_reads_does_not_stop_the_image(host: SimHost) -> None:
-    for n in range(100):
-        for _ in range(SMALL):
+    for n in range(500):
+        for _ in range(8):  # more than it reads in that time
             host.ask(addresses.IMAGE, ReadEvents((0, 0), 10))
-        host.ask(addresses.REPLICA, put(n))
-        host.run_for(0.02)
+        if n % 100 == 0:
+            host.ask(addresses.REPLICA, put(n))
+        host.run_for(0.001)
     host.run_for(5.0)
     settled = host.ask(addresses.REPLICA, Settle())
     host.run_for(2.0)
