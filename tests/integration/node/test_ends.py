@@ -37,9 +37,17 @@ def test_a_job_that_succeeds(node: NodeProcess) -> None:
     assert [r["text"] for r in node.logs(job_id)] == ["a  b $HOME\n"]
     (attempt,) = node.call("GET", f"/jobs/{job_id}/attempts")["items"]
     assert (attempt["outcome"], attempt["exit_code"]) == ("succeeded", 0)
-    assert attempt["max_rss_bytes"] > 100_000
     types = [event["type"] for event in node.call("GET", f"/jobs/{job_id}/events")["items"]]
     assert types == ["jobd:job:submitted", "jobd:job:started", "jobd:job:completed"]
+
+
+def test_what_a_job_used(node: NodeProcess) -> None:
+    script = "x = b'x' * 2**27; y = sum(range(3_000_000))"
+    job_id = node.submit(cmd="python3", args=["-c", script])
+    node.ended(job_id)
+    (attempt,) = node.call("GET", f"/jobs/{job_id}/attempts")["items"]
+    assert 2**27 < attempt["max_rss_bytes"] < 2**29
+    assert 10 < attempt["cpu_ms"] < 10_000
 
 
 def test_jobs_that_fail(node: NodeProcess) -> None:

@@ -74,8 +74,8 @@ def test_a_job_that_takes_too_long(node: NodeProcess, spec: dict[str, Any], reas
 
 
 def test_output_keeps_the_idle_timeout_away(node: NodeProcess) -> None:
-    script = "for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done"
-    assert node.ended(node.submit(shell=script, idle_timeout_ms=400))["state"] == "succeeded"
+    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo $i; sleep 0.1; done"
+    assert node.ended(node.submit(shell=script, idle_timeout_ms=1_000))["state"] == "succeeded"
 
 
 def test_a_timeout_is_tried_again_until_the_total(node: NodeProcess) -> None:
