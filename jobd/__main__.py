@@ -70,7 +70,9 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
         "log_level": "log.level",
         "log_format": "log.format",
     }
-    flags = {names[key]: value for key, value in options.items() if key in names and value}
+    flags = {
+        names[key]: value for key, value in options.items() if key in names and value is not None
+    }
     if options["insecure_no_auth"]:
         flags["auth.enabled"] = False
     if options["labels"]:

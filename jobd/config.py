@@ -31,7 +31,7 @@ class NodeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """node: who and how much."""
 
     name: Annotated[str, msgspec.Meta(pattern=f"^({NAME_RE.pattern})?$")] = ""
-    data: str = "./jobd-data"
+    data: Annotated[str, msgspec.Meta(min_length=1)] = "./jobd-data"
     slots: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0  # 0: one for each core
     labels: dict[str, str] = {}
 

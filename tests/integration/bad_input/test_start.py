@@ -65,6 +65,12 @@ def test_what_is_no_address(tmp_path: Path, flag: str, address: str, cause: str)
     assert said == Refusal(CONFIG, cause, f"for example {flag} 127.0.0.1:8080")
 
 
+def test_no_metrics(tmp_path: Path) -> None:
+    """An empty address turns them off; it is not the default one."""
+    with running(tmp_path / "data", "--metrics", "") as started:
+        assert json.loads((started.data / "run" / "node.json").read_text())["metrics"] is None
+
+
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
     said = refusal(tmp_path / "data", "--http", "192.0.2.1:0")  # TEST-NET-1
     assert said.code == CONFIG
@@ -301,6 +307,12 @@ def test_the_environment(tmp_path: Path, name: str, value: str, cause: str) -> N
     [
         (["--label", "zone"], "--label 'zone' is not K=V", "for example --label zone=a"),
         (["--label", "=a"], "--label '=a' is not K=V", "for example --label zone=a"),
+        (["--http", ""], "http.bind '' is not HOST:PORT", "for example --http 127.0.0.1:8080"),
+        (
+            ["--data", ""],
+            "node.data (from the command line): Expected `str` of length >= 1",
+            "give",
+        ),
         (["--name", "a b"], "node.name (from the command line): Expected `str`", "give a text"),
     ],
 )
