@@ -137,6 +137,8 @@ class NodeAgent(StoreActor):
     @handles(SupervisorReady)
     def supervisor_ready(self, message: SupervisorReady, context: Context) -> Iterator[Effect]:
         """Discard what the store does not know, then let the scheduler claim (R4)."""
+        if not self._session:
+            return  # it comes again on the link of the next session
         self._welcome = message.welcome
         for held in message.held:
             entry = self.view.get(held.attempt)

@@ -41,6 +41,8 @@ _WINDOW: Final = 256  # candidates looked at for the slots that are free in one 
 class Scheduler(StoreActor):
     """One per node. `total` is what the node has; slots beyond its number only drain."""
 
+    mailbox_limit = 10_000  # all slots may become free at once, and none says so twice
+
     def __init__(self, view: View, *, node: str, total: NodeCapacity, slots: int) -> None:
         super().__init__(view)
         self._node = node
@@ -158,6 +160,8 @@ class Scheduler(StoreActor):
     @handles(SlotFree)
     def slot_free(self, message: SlotFree, context: Context) -> Effects:
         """Nothing is left of an attempt: its slot may have another."""
+        if message.attempt not in self._held:
+            return None  # told to an earlier instance, which the state has outlived
         job_id, _, _ = keys.attempt_parts(message.attempt)
         self._free(message.attempt)
         slots = self._of_job[job_id]

@@ -99,13 +99,16 @@ class Discard(msgspec.Struct, frozen=True):
 class SupervisorLink(LoopActor):
     """One per node."""
 
+    # More frames than a supervisor queues for a node that stands still: past that it hangs up,
+    # and the next link begins with a Listing. A frame that was dropped here would be missed.
+    mailbox_limit = 400_000
+
     def __init__(self, port: SupervisorPort) -> None:
         super().__init__()
         self._port = port
         self._welcome: Welcome | None = None
         self._ready = False
         self._links = 0
-        self._listed: list[Held] = []
         self._held: dict[str, Held] = {}
         self._followers: dict[str, str] = {}
         self._discarded: set[str] = set()
@@ -135,7 +138,6 @@ class SupervisorLink(LoopActor):
     def welcome(self, message: Welcome, context: Context) -> Effects:
         """Ask the supervisor for everything that it holds."""
         self._welcome = message
-        self._listed = []
         self._port.send(ListHeld())
         return None
 
@@ -147,14 +149,12 @@ class SupervisorLink(LoopActor):
     @handles(Listing)
     def listing(self, message: Listing, context: Context) -> Iterator[Effect]:
         """Complete the mirror, then tell everybody."""
-        self._listed.extend(message.held)
-        if message.more:
-            return
-        assert self._welcome is not None, "Welcome comes first"
-        self._held = {held.attempt: held for held in self._listed}
+        if self._welcome is None:
+            return  # asked for by an earlier instance of this actor
+        self._held = {held.attempt: held for held in message.held}
         self._ready = True
         self._links += 1
-        yield Tell(addresses.AGENT, SupervisorReady(self._welcome, tuple(self._listed)))
+        yield Tell(addresses.AGENT, SupervisorReady(self._welcome, message.held))
         for attempt, follower in self._followers.items():
             yield Tell(follower, self._now(attempt))
         for attempt in sorted(self._discarded):

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from actors import addresses
+from actors.core.supervisor_protocol import Output, SupervisorFrame
+from actors.limits import MAILBOX_MESSAGES
 from actors.model import keys
 from actors.run_log import Forget
 from tests.sim.node.simulation import Simulation
@@ -69,3 +71,21 @@ def test_the_log_of_an_attempt_is_kept_whenever_its_end_is_disturbed(harm: str) 
         assert attempt in sim.machine.job_logs.archived, f"its log is lost ({steps})"
         sim.run_until(lambda: False, 3.0)
         assert not sim.node.actor(addresses.slot(0)).attempt
+
+
+def test_no_end_is_lost_in_a_flood_of_output() -> None:
+    sim = started(2)
+    port = sim.node._port
+    take = port._on_frame
+
+    def flood(frame: SupervisorFrame) -> None:
+        """One read of the socket brings what a node that stood still has not read."""
+        for n in range(2 * MAILBOX_MESSAGES):
+            take(Output("attempt/another/00000/0001", n))
+        take(frame)
+
+    job_id = submit(sim, with_(argv=("100:0",))).job_id
+    key = keys.job(job_id)
+    assert sim.run_until(lambda: state_of(sim, key) == "running", 5.0)
+    port._on_frame = flood
+    assert sim.run_until(lambda: state_of(sim, key) == "succeeded", 30.0)
