@@ -70,6 +70,7 @@ def _stopped(session: Session) -> Iterator[NodeDirectory]:
     """Hold the data directory's lock, so that no node uses it meanwhile."""
     from jobd.node.data_directory import NodeDirectory, new_node_id
 
+    os.umask(0o077)  # as the node does
     path = Path(session.data or os.environ.get("JOBD_DATA") or "jobd-data")
     try:
         directory = NodeDirectory.open(path, new_id=new_node_id())

@@ -32,6 +32,7 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 def run(config: Config, *, stop_jobs: bool = False) -> None:
     """Run a node until it is told to stop. Raises JobdError when it can't start or go on."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    os.umask(0o077)  # specs and output are nobody else's, also in a directory that others may enter
     directory = NodeDirectory.open(Path(config.node.data), new_id=new_node_id())
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
