@@ -20,7 +20,7 @@ from typing import Final
 
 from actors.backends.job_supervisor.cgroup import Cgroups
 from actors.backends.job_supervisor.endpoint import RUN_MODE, bind, run_directory
-from actors.backends.job_supervisor.supervisor import Supervisor
+from actors.backends.job_supervisor.supervisor import LINGER_S, Supervisor
 
 _TITLE: Final = b"jobd: job supervisor"
 _PR_SET_NAME: Final = 15
@@ -29,13 +29,19 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 def main() -> int:
-    """Serve a data directory; 0 at the end, also when another supervisor serves it already."""
+    """Leave the node, then serve; 0 at the end, also when another supervisor serves already."""
     parser = argparse.ArgumentParser(prog="jobd: job supervisor", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     data: Path = parser.parse_args().data.resolve()
     if os.fork():
         return 0  # the node waits for this one; the child is nobody's
     os.setsid()
+    serve(data)
+    return 0
+
+
+def serve(data: Path, linger_s: float = LINGER_S) -> None:
+    """Be the job supervisor of a data directory unless there is one, until nothing is held."""
     os.closerange(
         3, os.sysconf("SC_OPEN_MAX")
     )  # what the node's launcher left open goes no further
@@ -45,17 +51,16 @@ def main() -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return 0
+        return
     _redirect(run / "jobs.err")
     _set_inherited()
     _set_title()
     listener = bind(data)
-    supervisor = Supervisor(data, listener, Cgroups())
+    supervisor = Supervisor(data, listener, Cgroups(), linger_s)
     listener.listen(socket.SOMAXCONN)  # only now: whoever connects is served
     gc.freeze()
     supervisor.run()
     (run / "jobs.sock").unlink(missing_ok=True)
-    return 0
 
 
 def _redirect(errors: Path) -> None:

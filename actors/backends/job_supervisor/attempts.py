@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from actors.backends.job_supervisor.cgroup import Cgroups, Group
+from actors.backends.job_supervisor.complaints import complain
 from actors.backends.job_supervisor.log_writer import LogWriter
 from actors.backends.job_supervisor.orphans import Orphans
 from actors.backends.job_supervisor.poller import Poller
@@ -31,7 +32,14 @@ from actors.backends.job_supervisor.spawn import (
     find_user,
     spawn,
 )
-from actors.backends.job_supervisor.spool import Spawned, Spool, directory_name, last_line
+from actors.backends.job_supervisor.spool import (
+    PASSABLE,
+    Spawned,
+    Spool,
+    directory_name,
+    last_line,
+    write_whole,
+)
 from actors.core.supervisor_protocol import ExitRecord, Launch
 
 __all__ = ["Attempts"]
@@ -89,9 +97,11 @@ class Attempts:
         now, now_ms = time.monotonic(), _now_ms()
         status = read_stat(child.pid)
         start_ticks = status.start_ticks if status is not None else 0
-        self._spool.spawned(
-            attempt, Spawned(child.pid, start_ticks, None if group is None else group.name)
-        )
+        spawned = Spawned(child.pid, start_ticks, None if group is None else group.name)
+        try:
+            self._spool.spawned(attempt, spawned)
+        except OSError as error:  # a successor finds it by its mark all the same
+            complain(f"the process of {attempt} is not written down: {error}")
         process = Process(
             attempt,
             launch,
@@ -128,8 +138,11 @@ class Attempts:
         if self._helpers:
             self._more_trash = True
             return
-        rm = ("rm", "-rf", "--", str(self._spool.trash))
         with suppress(OSError):
+            trash = self._spool.take_trash()
+            if trash is None:
+                return
+            rm = ("rm", "-rf", "--", str(trash))
             self._helpers.add(os.posix_spawn("/bin/rm", rm, self._environment))
 
     # -- time
@@ -204,9 +217,9 @@ class Attempts:
 
     def _sweep(self) -> None:
         """Kill what is left of ended attempts; complete those of which nothing is."""
-        sessions = {process.pid: process.attempt for process in self._ending.values()}
-        sessions.update((process.pid, process.attempt) for process in self._running.values())
-        self._orphans.sweep(self._by_pid.keys() | self._helpers, sessions, self._running)
+        attempts = {process.mark: attempt for attempt, process in self._ending.items()}
+        attempts.update((process.mark, attempt) for attempt, process in self._running.items())
+        self._orphans.sweep(self._by_pid.keys() | self._helpers, attempts, self._running)
         for process in list(self._ending.values()):
             if process.group is not None and process.group.populated():
                 process.group.kill()
@@ -289,7 +302,7 @@ class Attempts:
             if user is not None:
                 made.append(environment["JOBD_OUTPUT"])
                 _write(environment["JOBD_OUTPUT"], b"")
-                os.chmod(directory, 0o711)  # noqa: S103, PTH101 - to pass, not to look
+                os.chmod(directory, PASSABLE)  # noqa: PTH101 - to pass, not to look
                 for path in made:
                     os.chown(path, user.pw_uid, user.pw_gid)
         except OSError as error:
@@ -312,6 +325,6 @@ def _now_ms() -> int:
 def _write(path: str, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, data)
+        write_whole(fd, data)
     finally:
         os.close(fd)

@@ -4,6 +4,7 @@ Invariants
 1. Bytes of one stream come out in the order in which they came in, unchanged.
 2. A record reaches the file in one write, before its sequence number is told to anyone.
 3. At most `log_bytes` are kept; one marker record says that the rest was dropped.
+4. What a full disk did not take is dropped whole, counted, and told by a marker once there is room.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from actors.backends.job_supervisor.spool import chunk_name
+from actors.backends.job_supervisor.spool import chunk_name, write_whole
 from actors.core.log_record import (
     PARTIAL,
     SUPERVISOR,
@@ -39,6 +40,7 @@ class LogWriter:
         self._line_bytes = line_bytes or LOG_LINE_BYTES
         self._open_lines: dict[int, bytes] = {}  # what came behind the last newline, by stream
         self._truncated = False
+        self._lost_bytes = 0  # since the last record that could be written
         self._fd = _CLOSED
         self._chunk_size = 0
 
@@ -93,8 +95,24 @@ class LogWriter:
         if self._truncated or len(data) > self._room:
             self._truncate(stream, data, now_ms)
             return
+        if self._lost_bytes and not self._tell_lost(now_ms):
+            self._lose(data)
+            return
         self._room -= len(data)
-        self._write(LogRecord(self.next_seq, now_ms, stream, flags, data))
+        if not self._write(LogRecord(self.next_seq, now_ms, stream, flags, data)):
+            self._lose(data)
+
+    def _lose(self, data: bytes) -> None:
+        self._lost_bytes += len(data)
+        self.dropped_bytes += len(data)
+
+    def _tell_lost(self, now_ms: int) -> bool:
+        """Say that bytes are missing here; False while there still is no room."""
+        marker = f"[jobd] {self._lost_bytes} bytes are missing here: {self.error}\n".encode()
+        if not self._write(LogRecord(self.next_seq, now_ms, SUPERVISOR, 0, marker)):
+            return False
+        self._lost_bytes = 0
+        return True
 
     def _truncate(self, stream: int, data: bytes, now_ms: int) -> None:
         """Keep what fits, say once that the rest is dropped, count it."""
@@ -105,25 +123,27 @@ class LogWriter:
         self._truncated, self._room = True, 0
         if kept:
             flags = 0 if kept.endswith(b"\n") else PARTIAL
-            self._write(LogRecord(self.next_seq, now_ms, stream, flags, kept))
+            if not self._write(LogRecord(self.next_seq, now_ms, stream, flags, kept)):
+                self._lose(kept)
         marker = b"[jobd] the log is at its limit; what follows was dropped\n"
         self._write(LogRecord(self.next_seq, now_ms, SUPERVISOR, TRUNCATED, marker))
 
-    def _write(self, record: LogRecord) -> None:
+    def _write(self, record: LogRecord) -> bool:
+        """Write a record whole or not at all; False when it could not be."""
         encoded = encode_record(record)
         try:
             if self._fd == _CLOSED or self._chunk_size >= LOG_CHUNK_BYTES:
                 self._open_chunk()
-            if os.write(self._fd, encoded) != len(encoded):
-                raise OSError("short write")
+            write_whole(self._fd, encoded)
         except OSError as error:
             # The job is worth more than its log: it goes on, the exit record says what is missing.
             self.error = error.strerror or str(error)
-            self._truncated = True
-            self.dropped_bytes += len(record.data)
-            return
+            if self._fd != _CLOSED:  # the next record goes where this one began
+                os.ftruncate(self._fd, self._chunk_size)
+            return False
         self._chunk_size += len(encoded)
         self.next_seq = record.seq + line_count(record.data)
+        return True
 
     def _open_chunk(self) -> None:
         if self._fd != _CLOSED:
@@ -131,7 +151,7 @@ class LogWriter:
             self._fd = _CLOSED
         self._fd = os.open(
             f"{self._directory}/{chunk_name(self.next_seq)}",
-            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC,
             0o600,
         )
         self._chunk_size = 0

@@ -1,7 +1,8 @@
 """Descendants whose parents died: the kernel gives them to the supervisor, their subreaper.
 
-Whose they are is told, in this order, by JOBD_ATTEMPT_KEY, by their session, and, for one that
-shed both, by which attempts ran when it was first seen: it goes when the last of these has ended.
+Whose they are is told by the mark that every job carries (process_tree.py), which a daemon keeps
+when it clears its environment and leaves its session. One that sheds it on purpose may belong to
+any attempt that ran when it was first seen: it goes when the last of these has ended.
 
 Invariants
 1. An orphan of an ended attempt is killed with everything below it.
@@ -14,11 +15,10 @@ import os
 from collections.abc import Container, Iterable, Mapping
 
 from actors.backends.job_supervisor.process_tree import (
-    attempt_of_process,
     children_of,
     descendants_of,
     kill_all,
-    read_stat,
+    mark_of_process,
 )
 
 __all__ = ["Orphans"]
@@ -38,18 +38,18 @@ class Orphans:
         self._owners.pop(pid, None)
 
     def sweep(
-        self, known: Container[int], sessions: Mapping[int, str], living: Iterable[str]
+        self, known: Container[int], attempts: Mapping[int, str], living: Iterable[str]
     ) -> None:
         """Find new orphans, kill those of attempts that are over.
 
-        `known` are children that were spawned; `sessions` tells attempts by their leader's pid,
-        those just ended too; `living` are the attempts whose leader runs.
+        `known` are children that were spawned; `attempts` tells attempts by their marks, those
+        just ended too; `living` are the attempts whose leader runs.
         """
         alive = frozenset(living)
         seen = [pid for pid in children_of(os.getpid()) if pid not in known]
         for pid in seen:
             if pid not in self._owners:
-                self._owners[pid] = self._owners_of(pid, sessions)
+                self._owners[pid] = self._owners_of(pid, attempts)
         for gone in self._owners.keys() - set(seen):
             del self._owners[gone]
         doomed = [pid for pid, owners in self._owners.items() if not owners & alive]
@@ -62,11 +62,9 @@ class Orphans:
         return any(owners == {attempt} for owners in self._owners.values())
 
     @staticmethod
-    def _owners_of(pid: int, sessions: Mapping[int, str]) -> frozenset[str]:
-        marked = attempt_of_process(pid)
-        if marked is not None:
-            return frozenset((marked,))
-        status = read_stat(pid)
-        if status is not None and status.session in sessions:
-            return frozenset((sessions[status.session],))
-        return frozenset(sessions.values())
+    def _owners_of(pid: int, attempts: Mapping[int, str]) -> frozenset[str]:
+        mark = mark_of_process(pid)
+        if mark is None:
+            return frozenset(attempts.values())
+        attempt = attempts.get(mark)
+        return frozenset() if attempt is None else frozenset((attempt,))  # none: of one long over

@@ -12,6 +12,7 @@ Invariants
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from contextlib import suppress
 from resource import struct_rusage
@@ -19,7 +20,7 @@ from typing import Final
 
 from actors.backends.job_supervisor.cgroup import Group
 from actors.backends.job_supervisor.log_writer import LogWriter
-from actors.backends.job_supervisor.process_tree import descendants_of, kill_all
+from actors.backends.job_supervisor.process_tree import descendants_of, kill_all, mark_of
 from actors.backends.job_supervisor.spawn import Child
 from actors.core.log_record import STDERR, STDOUT
 from actors.core.supervisor_protocol import ExitReason, ExitRecord, Launch
@@ -42,6 +43,17 @@ def signal_number(name: str) -> int:
         raise ValueError(f"there is no signal {name!r}") from None
 
 
+def _own_rss_bytes(usage: struct_rusage) -> int:
+    """Return the most memory that a job had; 0 when it is unknown.
+
+    The kernel counts from the spawn on, when the job still was this process: up to this one's own
+    size, it is not known what of it was the job's.
+    """
+    if usage.ru_maxrss <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        return 0
+    return usage.ru_maxrss * 1024
+
+
 class Process:
     """A spawned attempt. Times given are monotonic seconds unless they end in `_ms` (Unix)."""
 
@@ -60,6 +72,7 @@ class Process:
         self.attempt = attempt
         self.launch = launch
         self.pid = child.pid
+        self.mark = mark_of(attempt)
         self.group = group
         self.log = log
         self.pipes = {child.stdout: STDOUT, child.stderr: STDERR}
@@ -206,7 +219,7 @@ class Process:
             started_ms=self._started_ms,
             ended_ms=now_ms,
             cpu_ms=round((self._usage.ru_utime + self._usage.ru_stime) * 1000),
-            max_rss_bytes=self._usage.ru_maxrss * 1024,
+            max_rss_bytes=_own_rss_bytes(self._usage),
             log_seq=self.log.next_seq,
             log_dropped_bytes=self.log.dropped_bytes,
             kill_reason=self._kill_reason,

@@ -1,14 +1,20 @@
 """What runs below a process, read from /proc.
 
-A process is named for good by (pid, start ticks, boot id). Every job carries its attempt's key in
-the variable JOBD_ATTEMPT_KEY, so that a daemon that left its session is still told apart.
+A process is named for good by (pid, start ticks, boot id). Every job carries its attempt's mark in
+two places, so that a daemon that left its session is still told apart: the key in the variable
+JOBD_ATTEMPT_KEY, and a number made of it as its soft RLIMIT_RTTIME. That limit is inherited like
+the others, whatever a daemon does to its environment, session and files; it bounds only real-time
+processes, and at 73,000 years and more it bounds nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import resource
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,12 +26,17 @@ __all__ = [
     "children_of",
     "descendants_of",
     "kill_all",
+    "mark_of",
+    "mark_of_process",
+    "marking",
     "read_stat",
     "survivors",
 ]
 
 ATTEMPT_VARIABLE: Final = "JOBD_ATTEMPT_KEY"
 _MARKER: Final = f"{ATTEMPT_VARIABLE}=".encode()
+_LEAST_MARK: Final = 1 << 61  # microseconds; nobody else sets such a limit
+_LIMIT_LINE: Final = b"Max realtime timeout"
 
 
 class ProcessStat(NamedTuple):
@@ -92,6 +103,38 @@ def attempt_of_process(pid: int) -> str | None:
         if variable.startswith(_MARKER):
             return variable[len(_MARKER) :].decode(errors="replace")
     return None
+
+
+def mark_of(attempt: str) -> int:
+    """Return an attempt's mark, the same in every instance of its supervisor."""
+    return _LEAST_MARK + int.from_bytes(hashlib.sha256(attempt.encode()).digest()[:7])
+
+
+@contextlib.contextmanager
+def marking(attempt: str) -> Iterator[None]:
+    """Have what this process spawns meanwhile carry an attempt's mark.
+
+    This process must not keep it: where it runs in a job itself, it carries that job's. Without
+    effect under a finite hard limit, as marks are above any.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
+    if hard != resource.RLIM_INFINITY:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_RTTIME, (mark_of(attempt), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_RTTIME, (soft, hard))
+
+
+def mark_of_process(pid: int) -> int | None:
+    """Return the mark that a process carries."""
+    line = _read(f"/proc/{pid}/limits").partition(_LIMIT_LINE)[2].partition(b"\n")[0]
+    soft = line.split()[:1]
+    if not soft or not soft[0].isdigit() or int(soft[0]) < _LEAST_MARK:
+        return None
+    return int(soft[0])
 
 
 def kill_all(pids: Iterable[int]) -> None:

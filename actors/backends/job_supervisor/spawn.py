@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
+from actors.backends.job_supervisor.process_tree import ATTEMPT_VARIABLE, marking
 from actors.core.supervisor_protocol import Launch
 
 __all__ = [
@@ -121,7 +122,8 @@ def spawn(plan: Plan) -> Child:
         os.set_blocking(stdout, False)
         os.set_blocking(stderr, False)
         start = _fork if plan.needs_fork else _posix_spawn
-        pid = start(plan, (stdin, stdout_write, stderr_write))
+        with marking(plan.environment[ATTEMPT_VARIABLE]):
+            pid = start(plan, (stdin, stdout_write, stderr_write))
     except OSError as error:
         _close(opened)
         raise SpawnError(f"the node is out of resources: {error.strerror}") from error

@@ -18,6 +18,7 @@ power loss the boot id differs, and what has no exit record is lost in any case.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -35,6 +36,7 @@ from actors.limits import INLINE_OUTPUT_BYTES
 
 __all__ = [
     "CHUNK_SUFFIX",
+    "PASSABLE",
     "Intent",
     "Spawned",
     "Spool",
@@ -46,12 +48,14 @@ __all__ = [
     "last_line",
     "logged_seq",
     "read_exit",
+    "write_whole",
 ]
 
 CHUNK_SUFFIX: Final = ".chunk"
 VERSION: Final = 1
 _KEY: Final = re.compile(r"attempt/[A-Za-z0-9_-]{1,64}/[0-9]{1,6}/[0-9]{1,9}")
 _BLOCK: Final = 64 * 1024
+PASSABLE: Final = 0o711  # where a job of another user must pass to what is its own
 _SPARES: Final = 64  # directories kept for use again
 
 
@@ -178,22 +182,39 @@ def _last_line_bounds(fd: int, size: int) -> tuple[int, int]:
     return start, end
 
 
-def _is_as_made(directory: str) -> bool:
-    """Whether an attempt left nothing in its directories and did not open them to others."""
-    places = [directory]
-    names: list[str] = []
+def _restore(directory: str) -> bool:
+    """Make an attempt's directories as they were; False when it left something or opened them.
+
+    What a job of another user was given goes back first: the way through, and its `work`.
+    """
+    mode = os.lstat(directory).st_mode
+    if mode == stat.S_IFDIR | PASSABLE:
+        os.chmod(directory, 0o700)  # noqa: PTH101 - hot path
+    elif mode != stat.S_IFDIR | 0o700:
+        return False
+    work = f"{directory}/work"
     try:
-        names = os.listdir(f"{directory}/work")  # noqa: PTH208 - hot path
-        places.append(f"{directory}/work")
+        if os.listdir(work):  # noqa: PTH208 - hot path
+            return False
+        status = os.lstat(work)
+        if status.st_uid != os.geteuid():
+            os.rmdir(work)  # noqa: PTH106
+            return True
     except FileNotFoundError:
-        pass  # it ran elsewhere
+        return True  # it ran elsewhere
     except OSError:
         return False
-    private = stat.S_IFDIR | 0o700
-    statuses = [os.lstat(place) for place in places]
-    return not names and all(
-        status.st_mode == private and status.st_uid == os.geteuid() for status in statuses
-    )
+    return status.st_mode == stat.S_IFDIR | 0o700
+
+
+def _unique() -> str:
+    return f"{os.getpid()}.{time.monotonic_ns()}"
+
+
+def write_whole(fd: int, data: bytes) -> None:
+    """Write to a regular file. Raises OSError also when a part was written: the disk is full."""
+    if os.write(fd, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Spool:
@@ -201,12 +222,13 @@ class Spool:
 
     def __init__(self, data: Path) -> None:
         self.root = data / "spool"
-        self.trash = self.root / ".trash"
         self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o711)  # other users pass to what is theirs, and see nothing
+        self.root.chmod(PASSABLE)
+        self._trash = self.root / ".trash"
         self._spare = self.root / ".spare"
-        if self._spare.exists():  # of an earlier instance, in whatever state
-            self._discard(str(self._spare))
+        for left in (*self.root.glob(".trash.*"), self._spare):  # of an earlier instance
+            if left.exists():
+                self._discard(str(left))
         self._spare.mkdir(mode=0o700)
         self._spares: list[str] = []
         self._intents: dict[str, int] = {}
@@ -226,15 +248,17 @@ class Spool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         fd = os.open(f"{directory}/intent.new", flags, 0o600)
         self._intents[intent.attempt] = fd
-        os.write(fd, msgspec.json.encode(intent) + b"\n")
+        write_whole(fd, msgspec.json.encode(intent) + b"\n")
         os.rename(f"{directory}/intent.new", f"{directory}/intent")  # noqa: PTH104
 
     def spawned(self, attempt: str, spawned: Spawned | None) -> None:
-        """Add what it became; None: nothing was spawned."""
+        """Add what it became; None: nothing was spawned. Raises OSError."""
         fd = self._intents.pop(attempt)
-        if spawned is not None:
-            os.write(fd, msgspec.json.encode(spawned) + b"\n")
-        os.close(fd)
+        try:
+            if spawned is not None:
+                write_whole(fd, msgspec.json.encode(spawned) + b"\n")
+        finally:
+            os.close(fd)
 
     def record(self, attempt: str, exit_record: ExitRecord) -> None:
         """Write the exit record; whole or not at all. Raises OSError."""
@@ -243,7 +267,7 @@ class Spool:
         target = f"{self.path(attempt)}/exit"
         fd = os.open(target + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, msgspec.json.encode((VERSION, exit_record)))
+            write_whole(fd, msgspec.json.encode((VERSION, exit_record)))
         finally:
             os.close(fd)
         os.rename(target + ".new", target)  # noqa: PTH104 - hot path
@@ -256,7 +280,7 @@ class Spool:
         directory = self.path(attempt)
         if not os.path.isdir(directory):  # noqa: PTH112 - hot path
             return False
-        if not _is_as_made(directory):
+        if not _restore(directory):
             self._discard(directory)
             return True
         spare = f"{self._spare}/{directory.rpartition('/')[2]}"
@@ -278,9 +302,17 @@ class Spool:
         return False
 
     def _discard(self, directory: str) -> None:
-        self.trash.mkdir(mode=0o700, exist_ok=True)
-        name = f"{os.getpid()}.{time.monotonic_ns()}"
-        os.rename(directory, self.trash / name)  # noqa: PTH104
+        self._trash.mkdir(mode=0o700, exist_ok=True)
+        os.rename(directory, f"{self._trash}/{_unique()}")  # noqa: PTH104
+
+    def take_trash(self) -> Path | None:
+        """Return a directory to remove with all below it; nothing is added to it any more."""
+        taken = self.root / f".trash.{_unique()}"
+        try:
+            self._trash.rename(taken)
+        except FileNotFoundError:
+            return None
+        return taken
 
     def found(self) -> Iterator[tuple[str, Path, Intent | None, Spawned | None]]:
         """Yield the attempts that an earlier instance left, with what can be read of them."""

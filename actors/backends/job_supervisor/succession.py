@@ -17,6 +17,8 @@ from actors.backends.job_supervisor.process_tree import (
     ProcessStat,
     attempt_of_process,
     kill_all,
+    mark_of,
+    mark_of_process,
     read_stat,
     survivors,
 )
@@ -65,6 +67,7 @@ def take_over(
 def _end_trees(open_ones: list[_Found], cgroups: Cgroups, boot_id: str) -> None:
     """Kill until nothing is left of these attempts."""
     attempts = {attempt for attempt, *_ in open_ones}
+    marks = {mark_of(attempt) for attempt in attempts}
     leaders: dict[int, int] = {}  # pid to start ticks, of this boot only
     groups = []
     for _, _, intent, spawned in open_ones:
@@ -81,7 +84,7 @@ def _end_trees(open_ones: list[_Found], cgroups: Cgroups, boot_id: str) -> None:
             leader = read_stat(status.session)  # a reused pid leads another session
             if leader is None or leader.start_ticks == ticks:
                 return True
-        return attempt_of_process(pid) in attempts
+        return mark_of_process(pid) in marks or attempt_of_process(pid) in attempts
 
     for _ in range(_ROUNDS):
         for group in groups:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 from actors.backends.job_supervisor.attempts import Attempts
 from actors.backends.job_supervisor.cgroup import Cgroups
+from actors.backends.job_supervisor.complaints import complain
 from actors.backends.job_supervisor.peer import Peer
 from actors.backends.job_supervisor.poller import Poller
 from actors.backends.job_supervisor.process_tree import boot_id
@@ -35,14 +35,18 @@ from actors.errors import InvalidInput
 __all__ = ["LINGER_S", "Supervisor"]
 
 LINGER_S: Final = 60.0  # without an attempt and without a node, it ends
+_RECORD_AGAIN_S: Final = 1.0
 _PEERS: Final = 16  # more connections are closed at once
 _NEVER: Final = float("inf")
 
 
 class Supervisor:
-    """Holds the attempts of one data directory."""
+    """Holds the attempts of one data directory, until it was alone for `linger_s`."""
 
-    def __init__(self, data: Path, listener: socket.socket, cgroups: Cgroups) -> None:
+    def __init__(
+        self, data: Path, listener: socket.socket, cgroups: Cgroups, linger_s: float = LINGER_S
+    ) -> None:
+        self._linger_s = linger_s
         self._spool = Spool(data)
         self._boot_id = boot_id()
         self._registry = registry.AttemptRegistry(
@@ -65,6 +69,8 @@ class Supervisor:
         self._peers: dict[int, Peer] = {}
         self._last_peer = 0
         self._unregistered: dict[str, OSError] = {}
+        self._unrecorded: dict[str, ExitRecord] = {}
+        self._record_at = _NEVER
         self._alone_since = time.monotonic()
         self._carry_out: dict[type, Callable[[Any], None]] = {
             registry.Register: self._register,
@@ -84,26 +90,28 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._poller.watch(self._listener.fileno(), self._accept)
         self._poller.watch(wakeup, lambda: self._child_ended(wakeup))
-        if self._spool.trash.exists():
-            self._attempts.remove_trash()
+        self._attempts.remove_trash()
         while not self._is_over():
             self._poller.poll(self._wait_s())
-            self._attempts.on_time(time.monotonic())
+            now = time.monotonic()
+            self._attempts.on_time(now)
+            if now >= self._record_at:
+                self._record_again()
 
     def _child_ended(self, wakeup: int) -> None:
         os.read(wakeup, 4096)
         self._attempts.reap()
 
     def _is_over(self) -> bool:
-        return self._is_alone() and time.monotonic() - self._alone_since >= LINGER_S
+        return self._is_alone() and time.monotonic() - self._alone_since >= self._linger_s
 
     def _is_alone(self) -> bool:
         return self._registry.owner is None and not len(self._registry)
 
     def _wait_s(self) -> float:
-        at = self._attempts.due()
+        at = min(self._attempts.due(), self._record_at)
         if self._is_alone():
-            at = min(at, self._alone_since + LINGER_S)
+            at = min(at, self._alone_since + self._linger_s)
         return -1 if at == _NEVER else max(0.0, at - time.monotonic())
 
     # -- connections
@@ -192,11 +200,30 @@ class Supervisor:
         try:
             self._spool.record(effect.attempt, effect.exit)
         except OSError as error:
-            # The node is told all the same; only a successor would not know of this end.
-            print(f"exit of {effect.attempt} not written: {error}", file=sys.stderr)  # noqa: T201
+            # The node is told all the same: the registry has it. A successor would not know it.
+            complain(f"exit of {effect.attempt} not written: {error}")
+            self._keep_unrecorded(effect.attempt, effect.exit)
+
+    def _keep_unrecorded(self, attempt: str, exit_record: ExitRecord) -> None:
+        self._unrecorded[attempt] = exit_record
+        self._record_at = time.monotonic() + _RECORD_AGAIN_S
+
+    def _record_again(self) -> None:
+        """Write the exits that could not be written when they came."""
+        unrecorded, self._unrecorded = self._unrecorded, {}
+        self._record_at = _NEVER
+        for attempt, exit_record in unrecorded.items():
+            try:
+                self._spool.record(attempt, exit_record)
+            except OSError:
+                self._keep_unrecorded(attempt, exit_record)
 
     def _forget(self, effect: registry.Forget) -> None:
         self._unregistered.pop(effect.attempt, None)
-        if self._spool.forget(effect.attempt):
-            self._attempts.remove_trash()
+        self._unrecorded.pop(effect.attempt, None)
         self._alone_since = time.monotonic()
+        try:
+            if self._spool.forget(effect.attempt):
+                self._attempts.remove_trash()
+        except OSError as error:  # it stays; a successor reports it once more, to be forgotten
+            complain(f"{effect.attempt} not removed: {error}")

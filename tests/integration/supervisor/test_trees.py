@@ -8,6 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
+from actors.backends.job_supervisor.process_tree import descendants_of
 from actors.core.supervisor_protocol import Kill, Launch, Output
 from tests.integration.supervisor.node import (
     Node,
@@ -20,15 +21,22 @@ from tests.integration.supervisor.node import (
 )
 from tests.parts import need
 
-# Prints the pid of a daemon in a session of its own that holds the pipes; `env` may be scrubbed.
+# Prints the pid of a daemon in a session of its own that holds the pipes. It may `scrub` its
+# environment and files, and `shed` the mark that every process of a job carries.
 DAEMON = """
-import os, sys, time
+import os, resource, sys, time
 r, w = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.write(w, str(os.getpid()).encode())
+        if "shed" in sys.argv:
+            resource.setrlimit(resource.RLIMIT_RTTIME, (-1, -1))
         if "scrub" in sys.argv:
+            os.chdir("/")
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in 0, 1, 2:
+                os.dup2(null, fd)
             os.execve("/bin/sleep", ["sleep", "60"], {})
         time.sleep(60)
     os._exit(0)
@@ -40,6 +48,12 @@ if "stay" in sys.argv:
 
 def daemon(*how: str, memory_bytes: int = 0) -> Launch:
     return Launch(argv=(sys.executable, "-c", DAEMON, *how), memory_bytes=memory_bytes)
+
+
+def daemon_of_running(data: Path) -> int:
+    """Return the pid that a running daemon() told."""
+    chunk = (data / "spool" / "j.00000.0001" / "000000000000.chunk").read_bytes()
+    return int(chunk.rpartition(b"\0")[2])
 
 
 def need_cgroup(node: Node) -> None:
@@ -66,10 +80,37 @@ def test_a_daemon_in_a_cgroup_dies_with_its_job(tmp_path: Path) -> None:
     run(scenario, tmp_path)
 
 
-def test_a_daemon_without_marks_goes_with_the_last_suspect(tmp_path: Path) -> None:
+def test_a_daemon_that_leaves_everything_dies_with_its_job(tmp_path: Path) -> None:
+    """Double fork, own session, empty environment, closed files, while other jobs run."""
+
+    async def scenario(node: Node) -> None:
+        others = [await node.start(shell("sleep 60"), f"other{i}") for i in range(3)]
+        assert (await node.run(daemon("scrub"))).code == 0
+        assert not is_alive(int(text_of(tmp_path)))
+        await asyncio.sleep(0.05)
+        assert all(map(is_alive, others))
+
+    run(scenario, tmp_path)
+
+
+def test_such_a_daemon_of_a_running_job_is_left_alone(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        await node.start(daemon("scrub", "stay"))
+        await node.until(lambda: node.of(Output, "j"))
+        assert (await node.run(daemon("scrub"), "other")).code == 0
+        escaped = daemon_of_running(tmp_path)
+        assert is_alive(escaped)
+        node.client.send(Kill(attempt("j"), "cancelled", 0))
+        await node.ended()
+        assert not is_alive(escaped)
+
+    run(scenario, tmp_path)
+
+
+def test_a_daemon_without_a_mark_goes_with_the_last_suspect(tmp_path: Path) -> None:
     async def scenario(node: Node) -> None:
         await node.start(shell("sleep 60"), "other")
-        end = await node.run(daemon("scrub"))
+        end = await node.run(daemon("scrub", "shed"))
         assert end.code == 0
         escaped = int(text_of(tmp_path))
         assert is_alive(escaped)  # it might be the other's
@@ -97,8 +138,25 @@ def test_a_running_jobs_daemon_is_left_alone(tmp_path: Path) -> None:
         await node.until(lambda: node.of(Output, "j"))
         await node.run(shell("true"), "other")
         await asyncio.sleep(1.2)  # past a round of looking for daemons
-        page = (tmp_path / "spool" / "j.00000.0001" / "000000000000.chunk").read_bytes()
-        assert is_alive(int(page.rpartition(b"\0")[2]))
+        assert is_alive(daemon_of_running(tmp_path))
+
+    run(scenario, tmp_path)
+
+
+def test_a_fork_bomb_stays_within_nproc(tmp_path: Path) -> None:
+    """Without a cgroup; root is above this limit, so it is another user's."""
+    need("root", os.geteuid() == 0, "only root becomes another user")
+    bomb = "grow() { grow & exec sleep 60; }; grow"
+    for directory in (tmp_path, *tmp_path.parents):
+        directory.chmod(directory.stat().st_mode | 0o001)
+
+    async def scenario(node: Node) -> None:
+        await node.start(shell(bomb, user="nobody", nproc=24))
+        await asyncio.sleep(0.3)
+        assert 10 < len(descendants_of(node.welcome.pid)) <= 24
+        node.client.send(Kill(attempt("j"), "cancelled", 0))
+        await node.ended()
+        assert not any(map(is_alive, descendants_of(node.welcome.pid)))
 
     run(scenario, tmp_path)
 
@@ -118,7 +176,8 @@ def test_out_of_memory_is_told_from_a_kill(tmp_path: Path) -> None:
         assert end.reason == "oom"
         end = await node.run(shell("kill -9 $$", memory_bytes=48 << 20), "self")
         assert (end.reason, end.signal) == ("signal", 9)
-        assert not list(Path("/sys/fs/cgroup").rglob("jobd/*.00000.0001"))
+        for name in ("j", "below", "self"):
+            assert not list(Path("/sys/fs/cgroup").rglob(f"jobd/{name}.00000.0001"))
 
     run(scenario, tmp_path)
 
