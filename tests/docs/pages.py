@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ROOT", "Block", "anchors", "blocks", "links", "pages"]
+__all__ = ["ROOT", "Block", "anchors", "blocks", "links", "pages", "table"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,3 +50,10 @@ def anchors(text: str) -> set[str]:
     """Return the fragments that a page's headings make: lower case, words joined by dashes."""
     headings = HEADING.findall(FENCE.sub("", text))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def table(page: str, title: str) -> list[list[str]]:
+    """Return the rows of the table whose first column has this title."""
+    found = re.search(rf"^\| {title} \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert found, title
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]

@@ -16,18 +16,11 @@ import pytest
 
 from jobd import __main__ as command
 from jobd.config import Config, load
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, table
 from tests.integration.node_process import NodeProcess
 
 RUN = (ROOT / "docs" / "operations" / "run-a-node.md").read_text("utf-8")
 METRICS = (ROOT / "docs" / "operations" / "metrics.md").read_text("utf-8")
-
-
-def table(page: str, title: str) -> list[list[str]]:
-    """Return the rows of the table whose first column has this title."""
-    found = re.search(rf"^\| {title} \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
-    assert found, title
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
 
 
 def keys() -> dict[str, object]:
