@@ -50,7 +50,7 @@ class ClaimsAllowed(msgspec.Struct, frozen=True):
 
 
 class ClaimsForbidden(msgspec.Struct, frozen=True):
-    """To the scheduler: the session ended; what is in flight of it will not commit."""
+    """To the scheduler: the session ended, and what is in flight of it fails; or the node stops."""
 
 
 class _OpenSession(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ def cli() -> None:
 @click.option("--label", "labels", multiple=True, metavar="K=V", help="A label of the node.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["json", "pretty"]))
-@click.option("--stop-jobs", is_flag=True, help="Cancel running jobs before the node stops.")
+@click.option("--stop-jobs", is_flag=True, help="Cancel what runs before the node stops.")
 @click.option(
     "--insecure-no-auth", is_flag=True, help="Ask for no token; only where HTTP is on loopback."
 )

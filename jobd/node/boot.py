@@ -9,11 +9,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
 from actors.errors import ConfigError, JobdError
-from actors.model.job import TERMINAL
 from actors.model.token import SCOPES
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
@@ -27,6 +27,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 # What the other threads do is short: let them have the interpreter soon (an fsync that is done
 # waits for it otherwise up to 5 ms).
 _SWITCH_INTERVAL_S: Final = 0.0005
+_STOP_JOBS_S: Final = 30.0
 
 
 def run(config: Config, *, stop_jobs: bool = False) -> None:
@@ -56,6 +57,7 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
         loop.add_signal_handler(number, stopping.set)
     gc.disable()  # recovery makes a million objects and no garbage
     node = Node(config, directory)
+    node.fatal.add_done_callback(lambda _: stopping.set())
     runners = []
     try:
         node.start()
@@ -67,10 +69,14 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
         if config.telemetry.metrics:
             runner, metrics = await _serve_metrics(config, node)
             runners.append(runner)
-        await _announce(config, directory, node, http, metrics)
-        await _until(stopping, node)
+        if await _before(stopping, _announce(config, directory, node, http, metrics)):
+            await stopping.wait()
         if stop_jobs and not node.fatal.done():
-            await _stop_jobs(node)
+            stopping.clear()  # the next signal, or the disk's end, is not waited behind a job
+            await _before(stopping, _stop_jobs(node))
+    except JobdError:
+        if not node.fatal.done():  # else it is but a consequence
+            raise
     finally:
         (directory.run / "node.json").unlink(missing_ok=True)
         for runner in runners:
@@ -82,10 +88,16 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
         raise node.fatal.result()
 
 
-async def _until(stopping: asyncio.Event, node: Node) -> None:
-    """Return when the node was told to stop, or can't go on."""
-    node.fatal.add_done_callback(lambda _: stopping.set())
-    await stopping.wait()
+async def _before(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Say whether work was done before the node was told to stop, or couldn't go on."""
+    task, told = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not task.done():
+        task.cancel()
+        return False
+    task.result()
+    return True
 
 
 async def _serve_http(config: Config, node: Node) -> tuple[Any, str]:
@@ -157,14 +169,24 @@ def _point_to(data: Path) -> None:
 
 
 async def _stop_jobs(node: Node) -> None:
-    """Cancel what is open and wait for its end."""
-    open_jobs = [
-        job_id for job_id, entry in node.gateway.newest_jobs() if entry.noun.state not in TERMINAL
-    ]
-    for job_id in open_jobs:
-        try:
-            await node.gateway.cancel_job(job_id, "the node stops", None)
-        except JobdError as error:
-            _log.warning("job %s was not cancelled: %s", job_id, error)
-    for job_id in open_jobs:
-        await node.gateway.wait_job(job_id, "terminal", 30.0)
+    """End what runs, as long as that takes no longer than _STOP_JOBS_S; what waits is kept."""
+    node.claim_no_more()
+    try:
+        async with asyncio.timeout(_STOP_JOBS_S):
+            while running := _running(node):
+                await asyncio.gather(*(_stop_job(node, job_id) for job_id in running))
+    except TimeoutError:
+        _log.warning("jobs go on that did not end within %g s: %d", _STOP_JOBS_S, len(running))
+
+
+def _running(node: Node) -> list[str]:
+    jobs = node.gateway.newest_jobs()
+    return [job_id for job_id, entry in jobs if entry.noun.state == "running"]
+
+
+async def _stop_job(node: Node, job_id: str) -> None:
+    try:
+        await node.gateway.cancel_job(job_id, "the node stops", None)
+    except JobdError as error:
+        _log.warning("job %s was not cancelled: %s", job_id, error)
+    await node.gateway.wait_job(job_id, "terminal", _STOP_JOBS_S)

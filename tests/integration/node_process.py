@@ -101,6 +101,11 @@ class NodeProcess:
             self._process.send_signal(signal.SIGTERM)
         return self._process.wait(20)
 
+    def signal_stop(self) -> None:
+        """SIGTERM, without waiting for the end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
     def exit_code(self) -> int:
         """Wait for an end that it comes to by itself; return the exit code."""
         assert self._process is not None

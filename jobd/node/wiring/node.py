@@ -38,7 +38,7 @@ from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model import keys
 from actors.model.ids import make_id
-from actors.node_agent import NodeAgent
+from actors.node_agent import ClaimsForbidden, NodeAgent
 from actors.run_log import RunLog
 from actors.runtime import LoopHost
 from actors.runtime.actor import Behaviour
@@ -315,6 +315,10 @@ class Node:
         return found
 
     # -- the end
+
+    def claim_no_more(self) -> None:
+        """Have nothing start here any more; what runs goes on."""
+        self.host.tell(addresses.SCHEDULER, ClaimsForbidden())
 
     def _gave_up(self, reason: str, error: BaseException | None) -> None:
         known = error if isinstance(error, JobdError) else JobdError(f"{reason}: {error!r}")
