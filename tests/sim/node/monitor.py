@@ -81,6 +81,10 @@ class Monitor:
     def cancel_acknowledged(self, job_id: str, revision: int) -> None:
         self._cancelled.setdefault(job_id, revision)
 
+    def may_be_gone(self, job_id: str) -> bool:
+        """Whether a job may have been deleted, or evicted after its end."""
+        return job_id in self.deleted or keys.job(job_id) in self._ended
+
     # -- what the job supervisor does
 
     def _spawned(self, attempt: str) -> None:

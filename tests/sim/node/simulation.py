@@ -161,6 +161,7 @@ class _Campaign:
         self._plan(rng.choice((0, 0, 1, 2)), machine.supervisor.kill)
         self._plan(rng.choice((0, 0, 1)), self._fill_disk)
         self._plan(rng.choice((0, 0, 1)), self._break_disk)
+        self._plan(rng.choice((0, 0, 0, 2)), self._step_clock)
         self._jobs = 0
 
     def _plan(self, times: int, what: Callable[[], None]) -> None:
@@ -184,6 +185,11 @@ class _Campaign:
 
     def _break_disk(self) -> None:
         self.sim.machine.disk.broken = self.sim.rng.choice(("log", "events"))
+
+    def _step_clock(self) -> None:
+        """Move the wall clock, as NTP or an operator does."""
+        clock, rng = self.sim.machine.host.clock, self.sim.rng
+        clock.step_ms += rng.choice((-1, 1)) * rng.choice((500, 30_000, 3_600_000))
 
     def run(self) -> None:
         sim = self.sim

@@ -6,7 +6,7 @@ import pytest
 
 from tests.sim.node.bugs import BUGS, hunt
 
-SEEDS = 150
+SEEDS = 300
 
 
 @pytest.mark.parametrize("name", BUGS)

@@ -201,7 +201,7 @@ class Clients:
         node.loop.start(request.send(node.gateway), answered)
 
     def _answered(self, request: _Request, answer: Any) -> None:
-        gone = request.job_id in self._monitor.deleted
+        gone = request.job_id is not None and self._monitor.may_be_gone(request.job_id)
         if isinstance(answer, NotFound) and not gone:
             raise ViolationError("N-a", f"an accepted job is not found: {answer}")
         if isinstance(answer, Unavailable) and not gone:
