@@ -43,6 +43,7 @@ _PER_TURN: Final = 256
 _LINE: Final = 16  # how far a turn looks past jobs that wait for another key too
 _EVICT_PER_TXN: Final = 128
 _RECONCILE_S: Final = 30.0
+_RECONCILED_PER_TURN: Final = 128  # 3 ms
 _RECONCILE_PAUSE_S: Final = 0.01  # between two turns of a pass: others have work to do
 _LEAP_MS: Final = 1_000  # NTP slews; more at once is a step of the clock or a sleep
 _LONGEST_TIMER_S: Final = 60.0  # the wall clock may step: look again at least this often
@@ -258,7 +259,7 @@ class Home(StoreActor):
     @handles(_Reconcile)
     def reconcile(self, message: _Reconcile, context: Context) -> Iterator[Effect]:
         """Walk the state, some of it a turn: what is due and not in the index was missed."""
-        records = islice(self.view.scan(_KINDS[message.kind], message.after), _PER_TURN)
+        records = islice(self.view.scan(_KINDS[message.kind], message.after), _RECONCILED_PER_TURN)
         seen = [key for key, _ in records]
         for key in seen:
             if self._due.get(key) is None and not self.undecided(key):
@@ -266,7 +267,7 @@ class Home(StoreActor):
                 if due_ms is not None and not self._line_moves(key):
                     self.repairs += 1
                     self._due.set(key, due_ms)
-        if len(seen) == _PER_TURN:
+        if len(seen) == _RECONCILED_PER_TURN:
             yield After(_RECONCILE_PAUSE_S, _Reconcile(message.kind, seen[-1]), key="reconcile")
         elif message.kind + 1 < len(_KINDS):
             yield After(_RECONCILE_PAUSE_S, _Reconcile(message.kind + 1), key="reconcile")
