@@ -24,7 +24,7 @@ from actors.core.view import Change, View
 from actors.model import keys
 from actors.model.job import TERMINAL, Job
 from actors.model.spec import JobSpec
-from actors.run_log import Forget
+from actors.run_log import Forget, ForgetOthers
 from actors.runtime import (
     After,
     Context,
@@ -85,8 +85,8 @@ class Home(StoreActor):
 
     # -- the feed
 
-    def rescan(self) -> None:
-        """Derive everything anew."""
+    def rescan(self) -> Effects:
+        """Derive everything anew; what is left of jobs that have no record any more goes."""
         self._due = DueIndex()
         self._waiters = Waiters()
         self._insistent = Waiters()
@@ -96,6 +96,7 @@ class Home(StoreActor):
         for kind in _KINDS:
             for key, _ in self.view.scan(kind):
                 self._take(key)
+        return [Tell(addresses.RUN_LOG, ForgetOthers(frozenset(self._states)))]
 
     def changed(self, change: Change) -> Iterator[Effect]:
         """Take one change in; a job that was deleted takes its log along."""

@@ -163,12 +163,18 @@ class NodeAgent(StoreActor):
 
     # -- the session's end
 
-    def rescan(self) -> None:
-        """Nothing is derived: the session key is read where it matters."""
+    def rescan(self) -> Effects:
+        """Look whether the session stands."""
+        return self._renew()
 
-    def changed(self, change: Change) -> Iterator[Effect]:
+    def changed(self, change: Change) -> Effects:
+        """Look whether the session stands."""
+        return self._renew() if change.key == self._key else None
+
+    def _renew(self) -> Iterator[Effect]:
         """A session that ended is replaced, incarnation durable first; attempts stand by fence."""
-        if change.key != self._key or not self._session or change.revision == self._session:
+        entry = self.view.get(self._key)
+        if not self._session or (entry is not None and entry.revision == self._session):
             return
         self._session = 0
         self._incarnation = self._next_incarnation()

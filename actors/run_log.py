@@ -14,9 +14,9 @@ from actors.core.ports import ArtifactStore, JobLogStore
 from actors.core.spec import read_output
 from actors.errors import JobdError, NotFound
 from actors.model import keys
-from actors.runtime import After, Context, Effects, Fail, Reply, ThreadActor, handles
+from actors.runtime import After, Context, Effects, Fail, Reply, Tell, ThreadActor, handles
 
-__all__ = ["Archive", "Archived", "Forget", "ReadLog", "RunLog"]
+__all__ = ["Archive", "Archived", "Forget", "ForgetOthers", "ReadLog", "RunLog"]
 
 _PRUNE_EVERY_S: Final = 60.0
 _RETRY_S: Final = 1.0
@@ -53,6 +53,12 @@ class Forget(msgspec.Struct, frozen=True):
     """A job's record is gone: so go its log and its artifacts."""
 
     job_id: str
+
+
+class ForgetOthers(msgspec.Struct, frozen=True):
+    """These are all jobs that have a record: a `Forget` for any other was lost, with its node."""
+
+    known: frozenset[str]
 
 
 class _Prune(msgspec.Struct, frozen=True):
@@ -117,6 +123,15 @@ class RunLog(ThreadActor):
         except JobdError:
             return [After(_RETRY_S, message)]
         return None
+
+    @handles(ForgetOthers)
+    def forget_others(self, message: ForgetOthers, context: Context) -> Effects:
+        """Delete what is left of jobs without a record.
+
+        A job that was accepted since has nothing here yet: its `Archive` comes behind this.
+        """
+        here = self._logs.jobs() | self._artifacts.jobs()
+        return [Tell(self.address, Forget(job_id)) for job_id in sorted(here - message.known)]
 
     @handles(_Prune)
     def prune(self, message: _Prune, context: Context) -> Effects:

@@ -79,8 +79,8 @@ class Scheduler(StoreActor):
 
     # -- the feed
 
-    def rescan(self) -> None:
-        """Derive the pending set from the state."""
+    def rescan(self) -> Iterator[Effect]:
+        """Derive the pending set from the state, and what this node holds."""
         self._pending = Backlog()
         self._blocked.clear()
         self._blocked_on.clear()
@@ -88,12 +88,11 @@ class Scheduler(StoreActor):
         for kind in ("job/", "task/"):
             for key, _ in self.view.scan(kind):
                 self._place(key)
-
-    def on_start(self) -> Iterator[Effect]:
-        """Take the attempts that the state says this node holds, then follow the feed."""
-        yield from super().on_start() or ()
         for key, entry in self.view.scan("attempt/"):
             yield from self._hold(key, entry.revision, entry.noun)
+        for slot, holder in enumerate(self._slots):
+            if holder is not None:
+                yield Tell(addresses.slot(slot), Look())
 
     def changed(self, change: Change) -> Iterator[Effect]:
         """Take one change in."""

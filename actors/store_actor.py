@@ -10,7 +10,7 @@ D3  No handler waits: the answer of a transaction comes as a message, then `deci
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -57,8 +57,8 @@ class StoreActor(LoopActor):
 
     # -- for subclasses
 
-    def rescan(self) -> None:
-        """Derive everything anew from the view."""
+    def rescan(self) -> Effects:
+        """Derive everything anew from the view: at the start, and when the feed has a gap."""
         raise NotImplementedError
 
     def changed(self, change: Change) -> Effects:
@@ -94,11 +94,10 @@ class StoreActor(LoopActor):
         yield from self._rescan()
         yield from self.decide() or ()
 
-    def _rescan(self) -> Any:
+    def _rescan(self) -> Iterator[Effect]:
         self._cursor = self.view.revision
-        self.rescan()
+        yield from self.rescan() or ()
         self._land()
-        return ()
 
     @handles(Nudge)
     def nudge(self, message: Nudge, context: Context) -> Iterator[Effect]:

@@ -59,6 +59,10 @@ class Artifacts:
         file = self._path(job_id, task)
         return file if file.is_file() else None
 
+    def jobs(self) -> set[str]:
+        """Return the jobs that have outputs."""
+        return {path.name for path in self._root.glob("*") if is_id(path.name)}
+
     @refusing("the artifacts")
     def delete(self, job_id: str) -> None:
         """Forget the outputs of a job."""

@@ -193,6 +193,9 @@ class JobLogStore(Protocol):
     def archive(self, attempt_key: str) -> None:
         """Move a finished attempt's records out of the spool."""
 
+    def jobs(self) -> set[str]:
+        """Return the jobs of which there is an archived log."""
+
     def delete(self, job_id: str) -> None:
         """Forget a job's records."""
 
@@ -217,6 +220,9 @@ class ArtifactStore(Protocol):
 
     def path(self, job_id: str, task: int) -> Path | None:
         """Return the file, or None."""
+
+    def jobs(self) -> set[str]:
+        """Return the jobs that have outputs."""
 
     def delete(self, job_id: str) -> None:
         """Forget all outputs of a job; an unknown job is no error."""

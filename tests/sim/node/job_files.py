@@ -33,6 +33,9 @@ class SimJobLogs:
             raise NotFound(f"{attempt_key} is not held as exited")
         self.archived.add(attempt_key)
 
+    def jobs(self) -> set[str]:
+        return {key.split("/")[1] for key in self.archived}
+
     def delete(self, job_id: str) -> None:
         self.archived = {key for key in self.archived if key.split("/")[1] != job_id}
 
@@ -60,6 +63,9 @@ class SimArtifacts:
 
     def path(self, job_id: str, task: int) -> Path | None:
         return Path(job_id) if (job_id, task) in self.kept else None
+
+    def jobs(self) -> set[str]:
+        return {job_id for job_id, _ in self.kept}
 
     def delete(self, job_id: str) -> None:
         self.kept = {key: content for key, content in self.kept.items() if key[0] != job_id}
