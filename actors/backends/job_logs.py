@@ -30,6 +30,7 @@ from actors.backends.job_supervisor.spool import (
     chunks_behind,
     chunks_of,
     directory_name,
+    logged_seq,
     read_exit,
 )
 from actors.core.log_record import LogRecord, Torn, decode_record, line_count, lines_of
@@ -73,18 +74,22 @@ class JobLogs:
 
     @refusing("the job logs")
     def archive(self, attempt_key: str) -> None:
-        """Keep a finished attempt's log beyond its spool. Raises NotFound when nobody holds it."""
+        """Keep a finished attempt's log beyond its spool. Raises NotFound when nothing is there.
+
+        The disk may have had room for the log, and none for the exit record.
+        """
         directory = self._spool / directory_name(attempt_key)
         if self._archive.find(attempt_key) is not None:
             return
-        exit_record = read_exit(directory)
-        if exit_record is None:
-            raise NotFound(f"{attempt_key} is not held as exited")
         chunks = chunks_of(directory)
+        if (exit_record := read_exit(directory)) is not None:
+            ended_ms, next_seq = exit_record.ended_ms, exit_record.log_seq
+        elif chunks:
+            ended_ms, next_seq = chunks[-1][1].stat().st_mtime_ns // 10**6, logged_seq(directory)
+        else:
+            raise NotFound(f"nothing is held of {attempt_key}")
         size = sum(path.stat().st_size for _, path in chunks)
-        log = Archived(
-            attempt_key, exit_record.ended_ms, chunks[0][0] if chunks else 0, exit_record.log_seq
-        )
+        log = Archived(attempt_key, ended_ms, chunks[0][0] if chunks else 0, next_seq)
         if size <= _PACKED_BYTES and not self._archive.is_moving(attempt_key):
             self._archive.pack(log, b"".join(path.read_bytes() for _, path in chunks))
         else:

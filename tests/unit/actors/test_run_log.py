@@ -12,11 +12,12 @@ import pytest
 
 from actors.backends.artifacts import Artifacts
 from actors.backends.job_logs import JobLogs
+from actors.backends.job_supervisor.log_writer import LogWriter
 from actors.backends.job_supervisor.spool import Intent, Spool
 from actors.core.supervisor_protocol import ExitRecord
 from actors.errors import ReadOnly
 from actors.model.ids import make_id
-from actors.run_log import Archive, Archived, Forget, RunLog
+from actors.run_log import Archive, Archived, Forget, ReadLog, RunLog
 from actors.runtime import SimHost
 
 JOB = make_id(1_700_000_000_000, 1)
@@ -72,6 +73,21 @@ def test_a_log_is_archived_once_there_is_room(host: SimHost, tmp_path: Path) -> 
         refused()
     assert answer(host, Archive(ATTEMPT))() == Archived(ATTEMPT, None)
     assert restarts(host) == 0
+
+
+def test_a_log_is_kept_whose_exit_record_found_no_room(host: SimHost, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.register(Intent(1, ATTEMPT, 1, "instance", "boot"))
+    log = LogWriter(spool.path(ATTEMPT), log_bytes=1000, line_bytes=100)
+    log.feed(1, b"said\n", 1_700_000_000_000)
+    log.close(1_700_000_000_000)
+    spool.spawned(ATTEMPT, None)
+    assert answer(host, Archive(ATTEMPT))() == Archived(ATTEMPT, None)
+    spool.forget(ATTEMPT)
+    page = answer(host, ReadLog(ATTEMPT, 0, 10))()
+    assert [record.data for record in page.records] == [b"said\n"]
+    assert page.end
+    assert not page.gaps
 
 
 def test_an_output_is_taken_once_there_is_room(host: SimHost, tmp_path: Path) -> None:
