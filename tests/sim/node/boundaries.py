@@ -43,10 +43,15 @@ SCENARIOS = {
 }
 
 
-def live(scenario: Scenario, *, kill_at: int | None, power: bool = False) -> Simulation:
-    """Run a scenario to rest and require its end; `kill_at` None kills nothing."""
+def live(
+    scenario: Scenario, *, kill_at: int | None, again: int | None = None, power: bool = False
+) -> Simulation:
+    """Run a scenario to rest and require its end; `kill_at` None kills nothing.
+
+    With `again` the node is killed once more, so many boundaries after it died.
+    """
     sim = Simulation(_SEED)
-    sim.kill_at, sim.kill_with_power = kill_at, power
+    sim.kill_at, sim.kill_again, sim.kill_with_power = kill_at, again, power
     sim.reboot_s = lambda: 0.05
     sim.boot()
     sim.clients.submit(scenario.spec, _KEY)

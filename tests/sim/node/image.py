@@ -43,6 +43,9 @@ class SimImage(MemoryStateStore):
 
     def flush(self) -> None:
         self._disk.before("image flush")
+        self._settle()
+
+    def _settle(self) -> None:
         for rows, mark in self._batches:
             self._durable.write(rows, **mark)
         self._batches.clear()
@@ -50,7 +53,7 @@ class SimImage(MemoryStateStore):
     def lose_power(self, rng: random.Random) -> None:
         """Go back to the last flush and some of the batches behind it."""
         self._batches = self._batches[: rng.randint(0, len(self._batches))]
-        self.flush()
+        self._settle()
         self._rows.clear()
         super().__init__()
         _copy(self._durable.load(), self)

@@ -49,7 +49,8 @@ class Simulation:
         self.steps = self.crashes = 0
         self.boundaries = 0  # host steps and disk operations so far
         self.kill_at: int | None = None  # a boundary
-        self.rested_at = 0  # likewise
+        self.kill_again: int | None = None  # so many boundaries after the first
+        self.rested_at = 0  # a boundary
         self.kill_with_power = False
         self.reboot_s: Callable[[], float] = lambda: self.rng.uniform(0.01, 1.0)
         self._graceful = False
@@ -82,6 +83,8 @@ class Simulation:
 
     def _die(self, *, power: bool = False) -> None:
         self.crashes += 1
+        if self.kill_again is not None:
+            self.kill_at, self.kill_again = self.boundaries + self.kill_again, None
         self.machine.crash(power=power)
         self.clients.node_died()
         self.machine.host.call_later(self.reboot_s(), self.boot)
