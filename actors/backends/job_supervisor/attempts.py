@@ -314,6 +314,7 @@ class Attempts:
             cwd=launch.cwd if launch.cwd is not None else f"{directory}/work",
             stdin=stdin or os.devnull,
             user=user,
+            groups=os.getgrouplist(user.pw_name, user.pw_gid) if user is not None else (),
             join_files=group.join_files if group is not None else (),
         )
 

@@ -229,9 +229,11 @@ def test_spawn_errors_say_cause_and_remedy(tmp_path: Path) -> None:
 
 
 def test_rlimits(tmp_path: Path) -> None:
-    script = "ulimit -n; dd if=/dev/zero of=big bs=1024 count=64 2>/dev/null"
+    script = (
+        "ulimit -Sn; sleep 0.01; ulimit -Hn; dd if=/dev/zero of=big bs=1024 count=64 2>/dev/null"
+    )
     end = one(tmp_path, shell(script, nofile=77, fsize_bytes=8192))
-    assert text_of(tmp_path).startswith(b"77\n")
+    assert text_of(tmp_path).startswith(b"77\n77\n")
     assert (tmp_path / "spool" / "j.00000.0001" / "work" / "big").stat().st_size == 8192
     assert end.code == 128 + signal.SIGXFSZ or end.signal == signal.SIGXFSZ
 
@@ -269,5 +271,34 @@ def test_output_bounds(tmp_path: Path) -> None:
         assert end.output_error
         end = await node.run(shell("mkfifo $JOBD_OUTPUT"), "f")
         assert "regular file" in end.output_error
+
+    run(scenario, tmp_path)
+
+
+def test_the_supervisor_keeps_its_own_limits(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        limits = Path(f"/proc/{node.welcome.pid}/limits").read_bytes()
+        await node.run(shell("true", nofile=32, fsize_bytes=1, nproc=100_000))
+        await node.run(Launch(argv=("/no/such",), nofile=32, fsize_bytes=1), "f")
+        assert Path(f"/proc/{node.welcome.pid}/limits").read_bytes() == limits
+
+    run(scenario, tmp_path)
+
+
+def test_what_jobs_leave_is_removed_while_others_leave_more(tmp_path: Path) -> None:
+    async def scenario(node: Node) -> None:
+        names = [f"t{i}" for i in range(60)]
+        for name in names:
+            node.client.send(Start(attempt(name), 1, shell("touch left")))
+        for name in names:
+            assert (await node.ended(name)).code == 0
+            node.client.send(Ack(attempt(name)))
+        assert await node.held() == {}
+        assert not node.lost
+        for _ in range(300):
+            if not list((tmp_path / "spool").glob(".trash*")):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(list((tmp_path / "spool").glob(".trash*")))
 
     run(scenario, tmp_path)
