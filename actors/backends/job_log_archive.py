@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -227,22 +228,17 @@ class Archive:
 
     def _open_index(self) -> sqlite3.Connection:
         """Open the index; one that is missing or damaged is built from what it tells of."""
-        existed = self._index_path.exists()
-        try:
-            index = self._connect()
-            damaged = index.execute("PRAGMA quick_check").fetchone() != ("ok",)
-        except sqlite3.DatabaseError:
-            damaged = True
-        if existed and not damaged:
-            return index
-        if existed:
+        if self._index_path.exists():
+            with suppress(sqlite3.DatabaseError):
+                index = self._connect()
+                if index.execute("PRAGMA quick_check").fetchone() == ("ok",):
+                    return index
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self._index_path}{suffix}").unlink(missing_ok=True)
-            index = self._connect()
-        self._index = index
+        self._index = self._connect()
         for log in self._scan():
             self._enter(log)
-        return index
+        return self._index
 
     def _connect(self) -> sqlite3.Connection:
         index = sqlite3.connect(self._index_path, check_same_thread=False)

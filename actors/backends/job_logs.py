@@ -46,6 +46,7 @@ _PACKED_BYTES: Final = LOG_CHUNK_BYTES  # a larger log is moved, not copied
 class JobLogs:
     """The job logs of one data directory."""
 
+    @refusing("the job logs")
     def __init__(self, data: Path) -> None:
         self._spool = data / "spool"
         self._archive = Archive(data / "joblogs")

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from actors.errors import ConfigError, JobdError
+from actors.errors import ConfigError, DataDirectory, JobdError
 from actors.model.token import SCOPES
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
@@ -164,8 +164,8 @@ def _point_to(data: Path) -> None:
         folder = Path(runtime) / "jobd"
         folder.mkdir(mode=0o700, exist_ok=True)
         write_atomically(folder / "node.json", json.dumps({"data": str(data)}).encode())
-    except OSError as error:
-        _log.warning("%s can't be written: %s", runtime, error.strerror)
+    except (OSError, DataDirectory) as error:
+        _log.warning("no note of this node in %s: %s", runtime, error)
 
 
 async def _stop_jobs(node: Node) -> None:

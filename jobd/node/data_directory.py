@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,9 +66,10 @@ class NodeDirectory:
         return int(self._identity["incarnation"])
 
     def next_incarnation(self) -> int:
-        """Take the next incarnation: durable when this returns."""
-        self._identity["incarnation"] = self.incarnation + 1
-        write_atomically(self.path / "node.json", json.dumps(self._identity).encode(), sync=True)
+        """Take the next incarnation: durable when this returns. Raises DataDirectory."""
+        taken = self._identity | {"incarnation": self.incarnation + 1}
+        write_atomically(self.path / "node.json", json.dumps(taken).encode(), sync=True)
+        self._identity = taken
         return self.incarnation
 
     @property
@@ -86,15 +88,26 @@ def new_node_id() -> str:
 
 
 def write_atomically(path: Path, content: bytes, *, sync: bool = False, mode: int = 0o600) -> None:
-    """Replace a file as a whole: readers see the old content or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    """Replace a file as a whole: readers see the old content or the new one.
+
+    Raises DataDirectory when it can't be written; the old content then stands.
+    """
     try:
-        os.write(fd, content)
+        _replace(path, content, sync, mode)
+    except OSError as error:
+        raise DataDirectory(
+            f"{path} can't be written: {error.strerror}",
+            remedy="make room on its disk, or mend its owner and permissions",
+        ) from None
+
+
+def _replace(path: Path, content: bytes, sync: bool, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with open(temporary, "wb", opener=partial(os.open, mode=mode)) as file:
+        file.write(content)  # all of it, or it raises
+        file.flush()
         if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
+            os.fsync(file.fileno())
     temporary.replace(path)
     if sync:
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
