@@ -34,12 +34,10 @@ def run(config: Config, *, stop_jobs: bool = False) -> None:
     """Run a node until it is told to stop. Raises JobdError when it can't start or go on."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     os.umask(0o077)  # specs and output are nobody else's, also in a directory that others may enter
+    # Locked until the process is gone: a thread that a hanging disk holds may be in a write.
     directory = NodeDirectory.open(Path(config.node.data), new_id=new_node_id())
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_main(config, directory, stop_jobs=stop_jobs))
-    finally:
-        directory.close()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_main(config, directory, stop_jobs=stop_jobs))
 
 
 def _loop_factory() -> Any:

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from actors.backends.segment_log import SegmentLog
-from actors.errors import StorageFailed
+from actors.errors import DataDirectory, StorageFailed
 from jobd.config import Config, HttpSection, NodeSection, TelemetrySection
 from jobd.node import boot
+from jobd.node.data_directory import NodeDirectory, new_node_id
 
 SOON_S = 8.0
 
@@ -74,3 +75,5 @@ def test_a_signal_is_heard_while_the_first_write_hangs(
     boot.run(config(tmp_path / "data"))
     assert time.monotonic() - began < SOON_S
     teller.join()
+    with pytest.raises(DataDirectory, match="in use"):  # by the write that hangs
+        NodeDirectory.open(tmp_path / "data", new_id=new_node_id())
