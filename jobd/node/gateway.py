@@ -31,7 +31,7 @@ from actors.model.ids import id_time_ms
 from actors.model.job import TERMINAL
 from actors.model.spec import JobSpec
 from actors.model.token import Token, format_token, hash_secret
-from actors.run_log import Forget, ReadLog
+from actors.run_log import ReadLog
 from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING, Unwatch, Watch
 from jobd.http.gateway import (
@@ -159,7 +159,6 @@ class NodeGateway:
         while self._state.get(keys.job(job_id)) is not None:
             if await self._writer.write(decide) is None:
                 await asyncio.sleep(_BUCKET_PAUSE_S)
-        self._host.tell(addresses.RUN_LOG, Forget(job_id))
 
     def _job(self, job_id: str) -> Entry:
         entry = self._state.get(keys.job(job_id))
