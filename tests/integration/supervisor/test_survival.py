@@ -106,7 +106,7 @@ def test_kill_nine_the_supervisor(tmp_path: Path, memory_bytes: int) -> None:
         if memory_bytes:
             need_cgroup(node)
         await node.run(shell("echo kept; exit 7"), "done")
-        pid = await node.start(daemon("stay", memory_bytes=memory_bytes))
+        pid = await node.start(daemon("scrub", "stay", memory_bytes=memory_bytes))
         scrubbed = await node.start(Launch(argv=("env", "-i", "/bin/sleep", "60")), "bare")
         await node.until(lambda: node.of(Output, "j"))
         os.kill(node.welcome.pid, signal.SIGKILL)
