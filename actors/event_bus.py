@@ -15,7 +15,7 @@ import msgspec
 from actors import addresses
 from actors.consensus_replica import Published
 from actors.core.ports import EventPage
-from actors.image_writer import ReadEvents
+from actors.image_writer import EventsWritten, ReadEvents
 from actors.model.event import Event, matches
 from actors.runtime import (
     Answered,
@@ -45,20 +45,32 @@ class EventBus(LoopActor):
     ) -> None:
         super().__init__()
         self._observe = observe
-        self._recent: deque[Event] = deque(unwritten[-_RECENT:], maxlen=_RECENT)
-        # Everything above this place is in `_recent`; the disk has all up to `on_disk`.
+        self._recent: deque[Event] = deque(unwritten)
+        self._on_disk = on_disk  # the revision up to which the event log has everything
+        # Everything above this place is in `_recent`, everything up to it on disk.
         self._floor: tuple[int, int] = (on_disk, 1 << 30)
 
     @handles(Published)
     def published(self, message: Published, context: Context) -> Effects:
         """Take the events of new commits."""
         for event in message.events:
-            if len(self._recent) == _RECENT:
-                oldest = self._recent[0]
-                self._floor = (oldest.revision, oldest.k)
             self._recent.append(event)
             self._observe(event)
+        self._drop()
         return None
+
+    @handles(EventsWritten)
+    def written(self, message: EventsWritten, context: Context) -> Effects:
+        """Let go what the disk has."""
+        self._on_disk = message.revision
+        self._drop()
+        return None
+
+    def _drop(self) -> None:
+        """Keep the last _RECENT, and before them what is nowhere else yet."""
+        while len(self._recent) > _RECENT and self._recent[0].revision <= self._on_disk:
+            oldest = self._recent.popleft()
+            self._floor = (oldest.revision, oldest.k)
 
     @handles(ReadEvents)
     def read(self, message: ReadEvents, context: Context) -> Effects:

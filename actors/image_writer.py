@@ -32,7 +32,7 @@ from actors.runtime import (
     handles,
 )
 
-__all__ = ["ImageWriter", "ImageWritten", "ReadEvents", "WriteImage"]
+__all__ = ["EventsWritten", "ImageWriter", "ImageWritten", "ReadEvents", "WriteImage"]
 
 _CHECKPOINT_EVERY_S: Final = 10.0
 _PRUNE_EVERY_S: Final = 60.0
@@ -55,6 +55,13 @@ class ImageWritten(msgspec.Struct, frozen=True):
     system_lane: ClassVar[bool] = True  # submits may fill the mailbox
     applied_index: int
     error: JobdError | None = None
+
+
+class EventsWritten(msgspec.Struct, frozen=True):
+    """To the event bus: the event log has what was committed up to a revision."""
+
+    system_lane: ClassVar[bool] = True
+    revision: int
 
 
 class ReadEvents(msgspec.Struct, frozen=True):
@@ -103,13 +110,14 @@ class ImageWriter(ThreadActor):
             yield After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint")
 
     @handles(WriteImage)
-    def write(self, message: WriteImage, context: Context) -> Effects:
+    def write(self, message: WriteImage, context: Context) -> Iterator[Effect]:
         """Write a range of commits: events first."""
         assert context.sender is not None, "only the replica writes the image"
         refused = self._refusal(partial(self._write, message))
         if refused is None:
             self._written = message.applied_index
-        return [Tell(context.sender, ImageWritten(message.applied_index, refused))]
+            yield Tell(addresses.EVENT_BUS, EventsWritten(message.revision))
+        yield Tell(context.sender, ImageWritten(message.applied_index, refused))
 
     def _write(self, message: WriteImage) -> None:
         self._events.append(list(message.events))
