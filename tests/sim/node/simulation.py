@@ -214,6 +214,8 @@ def run_seed(seed: int) -> Outcome:
         letter, text = error.letter, str(error)
     except (AssertionError, JobdError) as error:
         letter, text = "assert", repr(error)
+    if sim.machine.node is not None:
+        sim.machine.node.loop.kill()  # a request of its last moment never begins
     return Outcome(
         seed,
         letter,
