@@ -293,6 +293,7 @@ class Spool:
                     os.rmdir(path)  # noqa: PTH106
             elif keep and name in ("intent", "exit"):
                 os.rename(path, f"{path}.new")  # noqa: PTH104
+                os.truncate(f"{path}.new", 0)  # an exit record may hold the job's output
             else:
                 os.unlink(path)  # noqa: PTH108
         if keep:

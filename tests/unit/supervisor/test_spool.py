@@ -35,6 +35,8 @@ def test_a_directory_serves_again_and_shows_nothing_of_before(tmp_path: Path) ->
     end(spool, "a")
     assert not spool.forget(key("a"))
     assert not directory.exists()
+    kept = [path for path in (tmp_path / "spool" / ".spare").rglob("*") if path.is_file()]
+    assert {path.name: path.stat().st_size for path in kept} == {"exit.new": 0, "intent.new": 0}
     again = hold(spool, "b")
     assert again.stat().st_ino == inode
     assert {path.name for path in again.iterdir()} == {"exit.new", "intent", "work"}
