@@ -92,6 +92,7 @@ class Behaviour:
     """What loop actors and thread actors share: the handler table and what the host gives."""
 
     awaits: ClassVar[bool] = False  # leaf services only: handlers are coroutines
+    blocks: ClassVar[bool] = False  # a thread actor; an isinstance of Pykka's ABCs costs 1 % of all
     mailbox_limit: ClassVar[int] = limits.MAILBOX_MESSAGES
     strategy: Strategy = "one_for_one"  # towards its children in the supervision tree
     _handlers: ClassVar[dict[type, Handler]] = {}

@@ -290,10 +290,10 @@ class Engine(ABC):
     def _run(self, cell: Cell, actor: AnyActor, letter: Letter) -> None:
         """Hand one letter to its actor and carry out what it decides."""
         cell.handled += 1
-        if isinstance(actor, ThreadActor):
+        if actor.blocks:
             cell.busy = True
             self.offload(
-                actor,
+                cast(ThreadActor, actor),
                 lambda: collect(cast(Effects, actor.receive(letter.message, letter))),
                 lambda effects, error: self._returned(cell, actor, letter, effects, error),
             )

@@ -34,6 +34,7 @@ else:
 class ThreadActor(Behaviour, _PykkaThreadingActor):
     """An actor whose handlers, `on_start` and `on_stop` may block."""
 
+    blocks = True
     # A call that hangs must not keep the process from ending.
     use_daemon_thread = True
     _work: SimpleQueue[Callable[[], None] | None]
