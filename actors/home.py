@@ -261,8 +261,11 @@ class Home(StoreActor):
     def reconcile(self, message: _Reconcile, context: Context) -> Iterator[Effect]:
         """Walk the state, some of it a turn: what is due and not in the index was missed."""
         records = islice(self.view.scan(_KINDS[message.kind], message.after), _RECONCILED_PER_TURN)
-        seen = [key for key, _ in records]
-        for key in seen:
+        seen = []
+        for key, entry in records:
+            seen.append(key)
+            if message.kind == 0 and entry.noun.tasks > 1:
+                self._sets.setdefault(keys.last(key), [])  # its entity may have been given up
             if self._due.get(key) is None and not self.undecided(key):
                 due_ms = job.due_at(self.view, key)
                 if due_ms is not None and not self._line_moves(key):

@@ -65,7 +65,8 @@ SPEC_DEPTH: Final = 32  # refused with InvalidSpec
 SPEC_PROBLEMS: Final = 100  # the search for more ends
 DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
-IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # further keys are refused with Busy (429)
+IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
+KV_KEYS: Final = 100_000  # further keys are refused with Busy (429)
 IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
 
 # -- job logs

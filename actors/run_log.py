@@ -133,6 +133,10 @@ class RunLog(ThreadActor):
         here = self._logs.jobs() | self._artifacts.jobs()
         return [Tell(self.address, Forget(job_id)) for job_id in sorted(here - message.known)]
 
+    def on_stop(self) -> None:
+        """Release the files."""
+        self._logs.close()
+
     @handles(_Prune)
     def prune(self, message: _Prune, context: Context) -> Effects:
         """Drop the oldest logs past the limits."""

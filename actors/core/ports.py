@@ -202,6 +202,9 @@ class JobLogStore(Protocol):
     def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
         """Drop the oldest logs past these limits; return how many went."""
 
+    def close(self) -> None:
+        """Release the files."""
+
 
 class ArtifactStore(Protocol):
     """Outputs too large for a record, one for each task of a job. Calls block.

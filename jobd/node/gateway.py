@@ -12,17 +12,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from actors import addresses
+from actors import addresses, limits
 from actors.core.job import cancel, evict
 from actors.core.ports import ArtifactStore, EventPage
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
-from actors.errors import (
-    Conflict,
-    InvalidInput,
-    NotFound,
-)
+from actors.errors import Busy, Conflict, InvalidInput, NotFound
 from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.codec import encode
@@ -266,6 +262,8 @@ class NodeGateway:
             check_match(entry, if_match)
             if if_none_match and entry is not None:
                 raise Conflict(f"{namespace}/{key} exists", remedy="put it with If-Match")
+            if entry is None and self._state.count("kv") >= limits.KV_KEYS:
+                raise Busy(f"there are {limits.KV_KEYS} keys already", remedy="delete some of them")
             checks = (at(name, if_match),) if if_match is not None else ()
             checks = (absent(name),) if if_none_match else checks
             return Txn(checks, ((name, encode(value)),), now_ms=self._clock.now_ms())

@@ -60,7 +60,11 @@ class Submissions:
             known_as.uses.append(own)
 
         def decide() -> Txn | Submitted:
-            return self._replay(known_as, body_hash, now_ms) or accept(
+            replayed = self._replay(known_as, body_hash, now_ms)
+            if replayed is not None:
+                return replayed
+            self._check_room(known_as.uses)
+            return accept(
                 self._state,
                 spec,
                 known_as.job_id,
@@ -83,6 +87,7 @@ class Submissions:
             replayed = self._replay(known_as, body_hash, now_ms)
             if replayed is not None:
                 return replayed
+            self._check_room(known_as.uses)
             txn = retry_job(
                 self._state,
                 job_id,
@@ -127,13 +132,18 @@ class Submissions:
                 )
             if young:
                 return _Identity(key, key, [])
-        if self._state.count(f"idempotency/{principal}/") >= limits.IDEMPOTENCY_KEYS_PER_TOKEN:
-            raise Busy(
-                f"this token has {limits.IDEMPOTENCY_KEYS_PER_TOKEN} idempotency keys in use",
-                remedy="wait until older ones run out, or let the server mint the key",
-            )
         use = KeyUse(principal, _hash(key), limits.IDEMPOTENCY_TTL_S * 1000)
         return _Identity(self._new_id(), key, [use])
+
+    def _check_room(self, uses: list[KeyUse]) -> None:
+        """Refuse one more key of an owner that has as many as it may."""
+        for owner in {use.owner for use in uses}:
+            if self._state.count(f"idempotency/{owner}/") >= limits.IDEMPOTENCY_KEYS_PER_TOKEN:
+                whose = "specs have" if owner == "spec" else "this token has"
+                raise Busy(
+                    f"{whose} {limits.IDEMPOTENCY_KEYS_PER_TOKEN} idempotency keys in use",
+                    remedy="wait until older ones run out, or let the server mint the key",
+                )
 
     def _replay(self, known_as: _Identity, body_hash: str, now_ms: int) -> Submitted | None:
         """Return what a key made before. Raises IdempotencyMismatch for another body.

@@ -39,6 +39,9 @@ class SimJobLogs:
     def delete(self, job_id: str) -> None:
         self.archived = {key for key in self.archived if key.split("/")[1] != job_id}
 
+    def close(self) -> None:
+        pass
+
     def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
         return 0
 
