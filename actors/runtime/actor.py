@@ -104,6 +104,19 @@ class Behaviour:
     incarnation: int
     _cell: Cell
 
+    # -- Pykka's hooks, alike for both kinds of actors
+
+    def __init__(self) -> None:
+        """Leave identity to the host: Pykka's own costs a uuid and a lock for each actor."""
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox(limits.MAILBOX_MESSAGES)
+
+    @staticmethod
+    def _create_future() -> LoopFuture[Any]:
+        return LoopFuture()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._handlers = {}
@@ -160,17 +173,6 @@ class LoopActor(Behaviour, _PykkaActor):
     """An actor of which thousands share the host's one thread. Its handlers never block."""
 
     _cell: Cell
-
-    def __init__(self) -> None:
-        """Leave identity to the host: Pykka's own costs a uuid and a lock for each actor."""
-
-    @staticmethod
-    def _create_actor_inbox() -> Mailbox:
-        return Mailbox(limits.MAILBOX_MESSAGES)
-
-    @staticmethod
-    def _create_future() -> LoopFuture[Any]:
-        return LoopFuture()
 
     def _start_actor_loop(self) -> None:
         """Do nothing: the host runs the actor's turns."""

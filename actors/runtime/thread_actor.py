@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pykka
 
-from actors import limits
 from actors.runtime.actor import Behaviour
-from actors.runtime.future import LoopFuture
 from actors.runtime.mailbox import Mailbox
 
 __all__ = ["ThreadActor"]
@@ -38,17 +36,6 @@ class ThreadActor(Behaviour, _PykkaThreadingActor):
     # A call that hangs must not keep the process from ending.
     use_daemon_thread = True
     _work: SimpleQueue[Callable[[], None] | None]
-
-    def __init__(self) -> None:
-        """Leave identity to the host, as LoopActor does."""
-
-    @staticmethod
-    def _create_actor_inbox() -> Mailbox:
-        return Mailbox(limits.MAILBOX_MESSAGES)
-
-    @staticmethod
-    def _create_future() -> LoopFuture[Any]:
-        return LoopFuture()
 
     def _start_actor_loop(self) -> None:
         self._work = SimpleQueue()
