@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from actors.core.ports import EventPage
 from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.event import Event, event_id, parse_event_id
-from jobd.http.gateway import EventsPage
 from jobd.http.job_views import find_job
 from jobd.http.query import ReadQuery, check_limit
 from jobd.http.route import Call, Reply, Route
@@ -147,7 +147,7 @@ def _split(types: list[str]) -> tuple[str, ...]:
     return tuple(glob for text in types for glob in text.split(",") if glob)
 
 
-def _page(page: EventsPage, limit: int) -> EventPageView:
+def _page(page: EventPage, limit: int) -> EventPageView:
     full = len(page.events) >= limit
     return EventPageView(
         [_view(event) for event in page.events],

@@ -15,15 +15,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from actors.core.log_record import LogRecord
+from actors.core.ports import EventPage, LogPage
 from actors.core.view import Entry, View
-from actors.model.event import Event
 from actors.model.spec import JobSpec
 
 __all__ = [
-    "EventsPage",
     "Gateway",
-    "LogPage",
     "MintedToken",
     "NodeStatus",
     "Submitted",
@@ -44,25 +41,6 @@ class Submitted(NamedTuple):
     replayed: bool
     key: str
     revision: int
-
-
-class LogPage(NamedTuple):
-    """Records of one attempt in `seq` order; `end` when it writes nothing from `next_seq` on.
-
-    `gaps` are ranges [from, to) of seqs that are lost (evicted, or damaged on disk).
-    """
-
-    records: list[LogRecord]
-    next_seq: int
-    end: bool
-    gaps: list[tuple[int, int]]
-
-
-class EventsPage(NamedTuple):
-    """Events in order; `gap` when some above the asked place are no longer kept."""
-
-    events: list[Event]
-    gap: bool
 
 
 class MintedToken(NamedTuple):
@@ -151,7 +129,7 @@ class Gateway(Protocol):
 
     async def read_events(
         self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
-    ) -> EventsPage:
+    ) -> EventPage:
         """Return events above `after`; `types` are globs, any of which may match (none: all).
 
         The events of every revision that the view shows are there.

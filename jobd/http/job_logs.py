@@ -24,11 +24,12 @@ from actors.core.log_record import (
     LogRecord,
     line_count,
 )
+from actors.core.ports import LogPage
 from actors.core.spec.quantity import duration_ms, moment_ms
 from actors.errors import InvalidInput, NotFound
 from actors.model import keys
 from actors.model.job import TERMINAL
-from jobd.http.gateway import Gateway, LogPage
+from jobd.http.gateway import Gateway
 from jobd.http.job_views import find_job, job_view, progress_of
 from jobd.http.query import ReadQuery, check_limit
 from jobd.http.route import Call, Reply, Route

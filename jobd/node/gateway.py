@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from actors import addresses, limits
 from actors.core.job import cancel, evict
-from actors.core.ports import ArtifactStore, EventPage
+from actors.core.ports import ArtifactStore, EventPage, LogPage
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
@@ -31,8 +31,6 @@ from actors.run_log import ReadLog
 from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING, Unwatch, Watch
 from jobd.http.gateway import (
-    EventsPage,
-    LogPage,
     MintedToken,
     NodeStatus,
     Submitted,
@@ -47,19 +45,12 @@ _AHEAD_S: Final = 30  # more is no drift between the clocks of nodes
 _BUCKET_PAUSE_S: Final = 0.5
 
 
-class StatusSource:
+class StatusSource(NamedTuple):
     """What the node knows of itself beside the store; the wiring fills it."""
 
-    def __init__(
-        self,
-        *,
-        status: Callable[[], NodeStatus],
-        health: Callable[[], tuple[bool, str]],
-        explain: Callable[[str], dict[str, Any]],
-    ) -> None:
-        self.status = status
-        self.health = health
-        self.explain = explain
+    status: Callable[[], NodeStatus]
+    health: Callable[[], tuple[bool, str]]
+    explain: Callable[[str], dict[str, Any]]
 
 
 class NodeGateway:
@@ -193,18 +184,15 @@ class NodeGateway:
                     return
                 wakeup.clear()
 
-    def log_wakeups(self, job_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Give an event that is set when the job's log has grown or its records changed."""
-        return self._wakeups(job_id)
-
     @asynccontextmanager
-    async def _wakeups(self, subject: str) -> AsyncIterator[asyncio.Event]:
+    async def log_wakeups(self, job_id: str) -> AsyncIterator[asyncio.Event]:
+        """Give an event that is set when the job's log has grown or its records changed."""
         event = asyncio.Event()
-        self._host.tell(addresses.WAKEUPS, Watch(subject, event.set))
+        self._host.tell(addresses.WAKEUPS, Watch(job_id, event.set))
         try:
             yield event
         finally:
-            self._host.tell(addresses.WAKEUPS, Unwatch(subject, event.set))
+            self._host.tell(addresses.WAKEUPS, Unwatch(job_id, event.set))
 
     # -- logs and events
 
@@ -220,20 +208,20 @@ class NodeGateway:
         """Return records from `from_seq` on."""
         message = ReadLog(keys.attempt(job_id, task, attempt), from_seq, limit, stream)
         try:
-            page = await self._host.ask(addresses.RUN_LOG, message)
+            page: LogPage = await self._host.ask(addresses.RUN_LOG, message)
         except NotFound:
             over = self._state.get(keys.attempt(job_id, task, attempt)) is None
             return LogPage([], from_seq, over, [])
-        return LogPage(*page)
+        return page
 
     async def read_events(
         self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
-    ) -> EventsPage:
+    ) -> EventPage:
         """Return events above `after`."""
         page: EventPage = await self._host.ask(
             addresses.EVENT_BUS, ReadEvents(after, limit, types, subject)
         )
-        return EventsPage(list(page.events), page.gap)
+        return page
 
     async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
         """Emit a custom event."""

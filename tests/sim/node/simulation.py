@@ -146,7 +146,7 @@ class Simulation:
         page = pages[0]
         if isinstance(page, BaseException):
             raise page
-        self.monitor.events(page.events)  # type: ignore[attr-defined]
+        self.monitor.events(list(page.events))  # type: ignore[attr-defined]
 
 
 class _Campaign:

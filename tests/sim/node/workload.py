@@ -10,10 +10,11 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from actors.core.ports import EventPage
 from actors.errors import JobdError, NotFound, Unavailable
 from actors.model.ids import make_id
 from actors.model.spec import Concurrency, JobSpec, NodeLost, Retry, Trigger
-from jobd.http.gateway import EventsPage, Submitted
+from jobd.http.gateway import Submitted
 from tests.sim.node.machine import Machine
 from tests.sim.node.monitor import Monitor, ViolationError
 
@@ -175,7 +176,7 @@ class Clients:
         )
         self._send(request)
 
-    def _heard(self, page: EventsPage) -> None:
+    def _heard(self, page: EventPage) -> None:
         self._listening = False
         if page.gap:
             raise ViolationError("N-i", f"a gap behind {self._cursor}")

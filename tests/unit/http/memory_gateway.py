@@ -18,6 +18,7 @@ from typing import Any
 from actors.core.explain import explain
 from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry_job
 from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
+from actors.core.ports import EventPage, LogPage
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn, absent, at
 from actors.core.view import Entry
@@ -30,7 +31,7 @@ from actors.model.job import TERMINAL
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import SCOPES, Token, format_token, hash_secret
-from jobd.http.gateway import EventsPage, LogPage, MintedToken, NodeStatus, Submitted, Until
+from jobd.http.gateway import MintedToken, NodeStatus, Submitted, Until
 
 __all__ = ["NOW_MS", "MemoryGateway"]
 
@@ -260,7 +261,7 @@ class MemoryGateway:
 
     async def read_events(
         self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
-    ) -> EventsPage:
+    ) -> EventPage:
         found = [
             event
             for event in self._events
@@ -268,7 +269,7 @@ class MemoryGateway:
             and (not types or any(fnmatch.fnmatchcase(event.type, t) for t in types))
             and subject in (None, event.subject)
         ]
-        return EventsPage(found[:limit], after < self.floor)
+        return EventPage(tuple(found[:limit]), after < self.floor)
 
     async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
         return self.commit(Txn((), (), (EventDraft(type_, subject, data),), self.now_ms))
