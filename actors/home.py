@@ -67,9 +67,8 @@ class Home(StoreActor):
         super().__init__(view)
         self._due = DueIndex()
         self._waiters = Waiters()
-        self._insistent = (
-            Waiters()
-        )  # wait, or are about to start, with another `on_limit` than queue
+        # wait, or are about to start, with another `on_limit` than queue
+        self._insistent = Waiters()
         self._retention = job.Retention()
         self._sets: dict[str, list[str]] = {}  # fan-outs that changed → their changed members
         self._states: dict[str, str] = {}

@@ -24,7 +24,6 @@ from actors.core.supervisor_protocol import (
     NodeFrame,
     Output,
     Refused,
-    Signal,
     Start,
     Started,
     Welcome,
@@ -207,19 +206,9 @@ class SupervisorLink(LoopActor):
         self._followers.pop(message.attempt, None)
         return None
 
-    @handles(Start)
-    def start_attempt(self, message: Start, context: Context) -> Effects:
-        """Hand a start over."""
-        return self._send(message)
-
-    @handles(Kill)
-    def kill_attempt(self, message: Kill, context: Context) -> Effects:
-        """Hand a kill over."""
-        return self._send(message)
-
-    @handles(Signal)
-    def signal_attempt(self, message: Signal, context: Context) -> Effects:
-        """Hand a signal over."""
+    @handles(Start, Kill)
+    def hand_over(self, message: Start | Kill, context: Context) -> Effects:
+        """Pass a slot's wish on."""
         return self._send(message)
 
     @handles(Ack)

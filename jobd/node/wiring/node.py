@@ -224,10 +224,9 @@ class Node:
                     f"{address} crashed; what it had promised can't be kept by another instance",
                     remedy="start the node again: it recovers from its log",
                 )
-            actor = self._actors[address] = factory()
-            return actor
+            return factory()
 
-        self.host.spawn(make, address)
+        self._spawn(address, make)
 
     def _supervisor_port(self) -> ReconnectingPort:
         def connect_as(
