@@ -153,7 +153,7 @@ def index_page() -> str:
 PAGES = {
     "reference/limits.md": limits_page,
     "reference/errors.md": errors_page,
-    "reference/http.md": lambda: NOTICE.format(source="jobd/http") + http_page(),
+    "reference/http.md": lambda: NOTICE.format(source="jobd/api") + http_page(),
     "reference/jobctl.md": lambda: NOTICE.format(source="jobd/cli") + jobctl_page(),
     "README.md": index_page,
 }

@@ -11,9 +11,9 @@ import msgspec
 from jobd.cli import failure
 from jobd.cli.__main__ import cli
 from jobd.http.app import route_table
-from jobd.http.problem import STATUS
-from jobd.http.query import ReadQuery
-from jobd.http.route import Route
+from jobd.api.problem import STATUS
+from jobd.api.query import ReadQuery
+from jobd.api.route import Route
 
 __all__ = ["http_page", "jobctl_page"]
 

@@ -16,8 +16,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from actors import limits
 from actors.errors import ConfigError
 from jobd import __version__
-from jobd.http import events, health, job_logs, job_results, jobs, kv, tokens
-from jobd.http.gateway import Gateway
+from jobd.api.call import Call, Clock, Reply
+from jobd.api.gateway import Gateway
+from jobd.api.health import HEALTH_ROUTES
+from jobd.api.query import ReadQuery
+from jobd.api.route import SSE, Route
+from jobd.api.table import PREFIX, ROUTES
+from jobd.http.dispatch import dispatcher
 from jobd.http.guard import (
     LOOPBACK,
     Guard,
@@ -28,13 +33,10 @@ from jobd.http.guard import (
     split_host,
 )
 from jobd.http.openapi import openapi
-from jobd.http.query import ReadQuery
-from jobd.http.route import Call, Clock, Reply, Route, dispatcher
-from jobd.http.sse import SSE, end_streams
+from jobd.http.sse import end_streams
 
-__all__ = ["PREFIX", "build_app", "build_metrics_app", "route_table", "serve"]
+__all__ = ["build_app", "build_metrics_app", "route_table", "serve"]
 
-PREFIX: Final = "/api/v1"
 SHUTDOWN_S: Final = 1.0
 KEEPALIVE_S: Final = 75.0
 _SCOPES: Final = ("public", "read", "run", "write", "admin")
@@ -45,30 +47,21 @@ async def get_openapi(call: Call[ReadQuery, None]) -> Reply:
     return Reply(openapi(route_table(), __version__))
 
 
-_API_ROUTES: Final = (
-    *jobs.ROUTES,
-    *job_results.ROUTES,
-    *job_logs.ROUTES,
-    *events.ROUTES,
-    *kv.ROUTES,
-    *tokens.ROUTES,
-    *health.ROUTES,
-    Route(
-        "GET",
-        "/openapi.json",
-        "read",
-        get_openapi,
-        "Get the OpenAPI document",
-        query=ReadQuery,
-        returns=dict[str, Any],
-    ),
+_OPENAPI: Final = Route(
+    "GET",
+    "/openapi.json",
+    "read",
+    get_openapi,
+    "Get the OpenAPI document",
+    query=ReadQuery,
+    returns=dict[str, Any],
 )
 
 
 def route_table() -> list[tuple[str, Route]]:
     """Return every route with its full path."""
-    root = [(route.path, route) for route in health.HEALTH_ROUTES]
-    return root + [(PREFIX + route.path, route) for route in _API_ROUTES]
+    root = [(route.path, route) for route in HEALTH_ROUTES]
+    return root + [(PREFIX + route.path, route) for route in (*ROUTES, _OPENAPI)]
 
 
 def build_app(

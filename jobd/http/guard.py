@@ -22,10 +22,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from actors.errors import Conflict, Forbidden, InvalidInput, JobdError, NotFound, Unauthenticated
-from jobd.http.gateway import Gateway
-from jobd.http.principal import LOCAL, Principal, authenticate
-from jobd.http.problem import ProblemDetails, problem_of, respond_problem
-from jobd.http.route import JSON, Clock, Route
+from jobd.api.call import Clock
+from jobd.api.gateway import Gateway
+from jobd.api.principal import LOCAL, Principal, authenticate
+from jobd.api.problem import ProblemDetails, problem_of
+from jobd.api.route import JSON, Route
+from jobd.http.dispatch import respond_problem
 
 __all__ = ["Guard", "add_security_headers", "host_guard", "principal_of", "problems", "split_host"]
 

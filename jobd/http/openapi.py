@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from jobd.http.problem import ProblemDetails
-from jobd.http.route import Route
+from jobd.api.problem import ProblemDetails
+from jobd.api.route import Route
 
 __all__ = ["openapi"]
 

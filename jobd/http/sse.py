@@ -1,7 +1,7 @@
 """Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-Streams here pull: a loop reads what is new and writes it, and the socket's back-pressure holds the
-loop, so a slow listener costs itself only and nothing is queued for it.
+The socket's back-pressure holds the generator that reads what is new, so a slow listener costs
+itself only and nothing is queued for it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from aiohttp import web
 
 from actors import limits
 from actors.errors import Busy
+from jobd.api.call import Item
+from jobd.api.route import SSE
 
-__all__ = ["HEARTBEAT_S", "SSE", "EventStream", "end_streams"]
+__all__ = ["EventStream", "end_streams"]
 
-SSE: Final = "text/event-stream"
-HEARTBEAT_S: Final = 15.0
 RETRY_MS: Final = 2_000
 
 
@@ -60,20 +60,16 @@ class EventStream:
         await stream.response.write(f"retry: {RETRY_MS}\n\n".encode())
         return stream
 
-    async def send(self, frames: list[bytes]) -> None:
-        """Write frames in one go."""
-        if frames:
-            await self.response.write(b"".join(frames))
+    async def send(self, items: list[Item]) -> None:
+        """Write items in one go; none is a comment: a listener sees life, a dead socket shows."""
+        frames = b"".join(map(_frame, items)) if items else b": heartbeat\n\n"
+        await self.response.write(frames)
 
-    async def heartbeat(self) -> None:
-        """Write a comment: a listener sees that the stream lives, a dead socket shows."""
-        await self.response.write(b": heartbeat\n\n")
 
-    @staticmethod
-    def frame(event: str, data: Any, id_: str = "") -> bytes:
-        """Return one event; `data` becomes JSON, which never has a line break of its own."""
-        head = f"id: {id_}\nevent: {event}\n" if id_ else f"event: {event}\n"
-        return head.encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"
+def _frame(item: Item) -> bytes:
+    """Return one event; `data` becomes JSON, which never has a line break of its own."""
+    head = f"id: {item.id}\nevent: {item.event}\n" if item.id else f"event: {item.event}\n"
+    return head.encode() + b"data: " + msgspec.json.encode(item.data) + b"\n\n"
 
 
 def end_streams(app: web.Application) -> None:

@@ -30,7 +30,7 @@ from actors.model.token import Token, format_token, hash_secret
 from actors.run_log import ReadLog
 from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING, Unwatch, Watch
-from jobd.http.gateway import (
+from jobd.api.gateway import (
     MintedToken,
     NodeStatus,
     Submitted,
@@ -54,7 +54,7 @@ class StatusSource(NamedTuple):
 
 
 class NodeGateway:
-    """Implements jobd.http.gateway.Gateway."""
+    """Implements jobd.api.gateway.Gateway."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from actors.model import keys
 from actors.model.ids import id_time_ms, is_id
 from actors.model.spec import JobSpec
 from actors.runtime import Clock
-from jobd.http.gateway import Submitted
+from jobd.api.gateway import Submitted
 from jobd.node.writer import Writer
 
 __all__ = ["Submissions"]

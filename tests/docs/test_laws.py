@@ -23,7 +23,8 @@ BREAKS = (
     ("jobd/node/planted.py", "import docker", "docker, quickjs, pynvml, duckdb only in"),
     ("actors/core/planted.py", "import zmq.asyncio", "zmq and pykka only in"),
     ("jobd/node/planted.py", "import aiohttp.web", "aiohttp only in jobd.http"),
-    ("jobd/cli/planted.py", "import jobd.http", "The facade and the command line"),
+    ("jobd/cli/planted.py", "import jobd.http", "HTTP, the client library and the command line"),
+    ("jobd/api/planted.py", "import zmq", "The API knows no transport"),
 )
 
 

@@ -47,8 +47,8 @@ from actors.supervisor_link import LinkLost, SupervisorLink
 from actors.task_set import TaskSet
 from actors.wakeups import Wakeups
 from jobd import __version__
+from jobd.api.gateway import NodeStatus
 from jobd.config import Config
-from jobd.http.gateway import NodeStatus
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.metrics import NodeMetrics

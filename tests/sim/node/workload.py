@@ -14,7 +14,7 @@ from actors.core.ports import EventPage
 from actors.errors import JobdError, NotFound, Unavailable
 from actors.model.ids import make_id
 from actors.model.spec import Concurrency, JobSpec, NodeLost, Retry, Trigger
-from jobd.http.gateway import Submitted
+from jobd.api.gateway import Submitted
 from tests.sim.node.machine import Machine
 from tests.sim.node.monitor import Monitor, ViolationError
 

@@ -31,7 +31,7 @@ from actors.model.job import TERMINAL
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import SCOPES, Token, format_token, hash_secret
-from jobd.http.gateway import MintedToken, NodeStatus, Submitted, Until
+from jobd.api.gateway import MintedToken, NodeStatus, Submitted, Until
 
 __all__ = ["NOW_MS", "MemoryGateway"]
 
@@ -40,7 +40,7 @@ SECRET = "5e" * 32
 
 
 class MemoryGateway:
-    """Implements jobd.http.gateway.Gateway in memory."""
+    """Implements jobd.api.gateway.Gateway in memory."""
 
     def __init__(self) -> None:
         self.state = State()

@@ -9,7 +9,7 @@ import hashlib
 import msgspec
 
 from actors.errors import InvalidInput
-from jobd.http.query import ListQuery
+from jobd.api.query import ListQuery
 
 __all__ = ["make_cursor", "read_cursor"]
 

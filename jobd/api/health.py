@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from jobd.http.gateway import NodeStatus
-from jobd.http.query import ReadQuery
-from jobd.http.route import Call, Reply, Route
+from jobd.api.call import Call, Reply
+from jobd.api.gateway import NodeStatus
+from jobd.api.query import ReadQuery
+from jobd.api.route import Route
 
 __all__ = ["HEALTH_ROUTES", "ROUTES"]
 

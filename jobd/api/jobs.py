@@ -15,12 +15,13 @@ from actors.core.spec import job_schema, parse_job
 from actors.errors import InvalidSpec, JobdError, Problem, TooLarge
 from actors.model.job import Job, JobState
 from actors.model.spec import JobSpec
-from jobd.http.cursor import make_cursor, read_cursor
-from jobd.http.gateway import Submitted, Until
-from jobd.http.job_views import JobDetail, JobView, detail_of, find_job, job_view
-from jobd.http.problem import ProblemDetails, problem_of
-from jobd.http.query import ListQuery, NoQuery, ReadQuery, check_limit, wait_seconds
-from jobd.http.route import JSON, Call, Reply, Route
+from jobd.api.call import Call, Reply
+from jobd.api.cursor import make_cursor, read_cursor
+from jobd.api.gateway import Submitted, Until
+from jobd.api.job_views import JobDetail, JobView, detail_of, find_job, job_view
+from jobd.api.problem import ProblemDetails, problem_of
+from jobd.api.query import ListQuery, NoQuery, ReadQuery, check_limit, wait_seconds
+from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
 

@@ -11,9 +11,10 @@ from actors import limits
 from actors.errors import InvalidInput, NotFound, TooLarge
 from actors.model import keys
 from actors.model.ids import NAME_RE
-from jobd.http.cursor import make_cursor, read_cursor
-from jobd.http.query import ListQuery, NoQuery, ReadQuery, check_limit
-from jobd.http.route import JSON, Call, Reply, Route
+from jobd.api.call import Call, Reply
+from jobd.api.cursor import make_cursor, read_cursor
+from jobd.api.query import ListQuery, NoQuery, ReadQuery, check_limit
+from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
 

@@ -13,7 +13,7 @@ from actors.errors import NotFound
 from actors.model import keys
 from actors.model.ids import is_id
 from actors.model.job import TERMINAL, Attempt, Job, Output, Progress, Summary, Task
-from jobd.http.stamp import stamp, stamp_or_none
+from jobd.api.stamp import stamp, stamp_or_none
 
 __all__ = [
     "ArtifactView",

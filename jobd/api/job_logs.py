@@ -8,12 +8,11 @@ at any node after any id, and no line of one task ever stands between two of ano
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from aiohttp import web
 
 from actors.core.log_record import (
     PARTIAL,
@@ -29,12 +28,12 @@ from actors.core.spec.quantity import duration_ms, moment_ms
 from actors.errors import InvalidInput, NotFound
 from actors.model import keys
 from actors.model.job import TERMINAL
-from jobd.http.gateway import Gateway
-from jobd.http.job_views import find_job, job_view, progress_of
-from jobd.http.query import ReadQuery, check_limit
-from jobd.http.route import Call, Reply, Route
-from jobd.http.sse import HEARTBEAT_S, SSE, EventStream
-from jobd.http.stamp import stamp
+from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
+from jobd.api.gateway import Gateway
+from jobd.api.job_views import find_job, job_view, progress_of
+from jobd.api.query import ReadQuery, check_limit
+from jobd.api.route import SSE, Route
+from jobd.api.stamp import stamp
 
 __all__ = ["ROUTES"]
 
@@ -137,33 +136,35 @@ async def read_logs(call: Call[LogQuery, None]) -> Reply:
     return Reply(LogPageView(lines, page.next_seq, page.end, page.gaps))
 
 
-async def stream_logs(call: Call[StreamQuery, None]) -> web.StreamResponse:
+async def stream_logs(call: Call[StreamQuery, None]) -> Stream:
     """Follow a job's log until the job is over; then `end` with the job as it ended."""
     job_id, query = call.path("id"), call.query
     job = find_job(call.gateway.view, job_id).noun
-    resumed = call.request.headers.get("Last-Event-ID")
     since_ms = _moment(query.since, call.clock())
     tail = LogTail(call.gateway, job_id, _number(query.stream), since_ms)
-    if resumed is not None:
-        tail.place = Place.parse(resumed)
+    if call.last_event_id is not None:
+        tail.place = Place.parse(call.last_event_id)
     else:
         tail.place = Place(query.task or 0, query.attempt, 0)
     tail.one_task = query.task is not None
     tail.last_task = query.task if query.task is not None else job.tasks - 1
-    async with call.gateway.log_wakeups(job_id) as wakeup:
-        stream = await EventStream.open(call.request)
+    return Stream(_follow(call.gateway, job_id, tail))
+
+
+async def _follow(gateway: Gateway, job_id: str, tail: LogTail) -> Items:
+    async with gateway.log_wakeups(job_id) as wakeup:
         while True:
             wakeup.clear()
-            async for frames in tail.advance():
-                await stream.send(frames)
+            async for items in tail.advance():
+                yield items
             if tail.over:
-                await stream.send([_end(call.gateway, job_id)])
-                return stream.response
+                yield [_end(gateway, job_id)]
+                return
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
                     await wakeup.wait()
             except TimeoutError:
-                await stream.heartbeat()
+                yield []
 
 
 class LogTail:
@@ -179,8 +180,8 @@ class LogTail:
         self.one_task = False
         self.over = False
 
-    async def advance(self) -> AsyncIterator[list[bytes]]:
-        """Yield frames until all that is written has been told; sets `over` at the end.
+    async def advance(self) -> Items:
+        """Yield items until all that is written has been told; sets `over` at the end.
 
         Whether an attempt is over is read before its page: what it wrote before it ended is in
         that page or in one after it.
@@ -195,9 +196,9 @@ class LogTail:
             newest = self.place.attempt >= progress.n
             ended = not newest or progress.state != "running"
             before = self.place
-            frames = await self._page() if self.place.attempt else []
-            if frames:
-                yield frames
+            items = await self._page() if self.place.attempt else []
+            if items:
+                yield items
             if self.place != before:
                 continue
             if not ended:
@@ -213,22 +214,22 @@ class LogTail:
                 self.over = self.one_task or self._is_final()
                 return
 
-    async def _page(self) -> list[bytes]:
+    async def _page(self) -> list[Item]:
         task, attempt, seq = self.place
         page = await self._gateway.read_log(
             self._job_id, task, attempt, seq, PAGE_LINES, self._stream
         )
         self.place = Place(task, attempt, page.next_seq)
-        frames = [
-            EventStream.frame("gap", {"task": task, "attempt": attempt, "from": low, "to": high})
+        items = [
+            Item("gap", {"task": task, "attempt": attempt, "from": low, "to": high})
             for low, high in page.gaps
         ]
         for record in _packed(page.records):
             if record.time_ms >= self._since_ms:
                 behind = Place(task, attempt, record.seq + line_count(record.data))
                 line = _line(task, attempt, record)
-                frames.append(EventStream.frame("log", line, str(behind)))
-        return frames
+                items.append(Item("log", line, str(behind)))
+        return items
 
     def _is_final(self) -> bool:
         """A task that was never made is over when its job is, or when the job is gone."""
@@ -260,11 +261,11 @@ def _packed(records: list[LogRecord]) -> Iterator[LogRecord]:
         yield packed._replace(data=b"".join(parts))
 
 
-def _end(gateway: Gateway, job_id: str) -> bytes:
+def _end(gateway: Gateway, job_id: str) -> Item:
     entry = gateway.view.get(keys.job(job_id))
     if entry is None:
-        return EventStream.frame("end", {"id": job_id, "state": "deleted"})
-    return EventStream.frame("end", job_view(gateway.view, job_id, entry))
+        return Item("end", {"id": job_id, "state": "deleted"})
+    return Item("end", job_view(gateway.view, job_id, entry))
 
 
 def _moment(text: str | None, now_ms: int) -> int:

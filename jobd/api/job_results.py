@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 
 from actors.errors import NotFound
 from actors.model import keys
 from actors.model.job import Output
-from jobd.http.cursor import make_cursor, read_cursor
-from jobd.http.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
-from jobd.http.query import ListQuery, ReadQuery, check_limit
-from jobd.http.route import JSON, Call, Reply, Route
+from jobd.api.call import Call, File, Reply
+from jobd.api.cursor import make_cursor, read_cursor
+from jobd.api.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
+from jobd.api.query import ListQuery, ReadQuery, check_limit
+from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
 
@@ -57,7 +57,7 @@ async def explain_job(call: Call[ReadQuery, None]) -> Reply:
     return Reply(call.gateway.explain(call.path("id")))
 
 
-async def get_output(call: Call[TaskQuery, None]) -> Reply | web.StreamResponse:
+async def get_output(call: Call[TaskQuery, None]) -> Reply | File:
     """Return the JSON that a job (or one of its tasks) gave as its output."""
     job_id, task = call.path("id"), call.query.task
     find_job(call.gateway.view, job_id)
@@ -67,7 +67,7 @@ async def get_output(call: Call[TaskQuery, None]) -> Reply | web.StreamResponse:
     output: Output = entry.noun
     if output.json is None:
         path = await call.gateway.artifact_path(job_id, task, "output")
-        return web.FileResponse(path, headers={"Content-Type": JSON})
+        return File(path, JSON)
     return Reply(output.json, etag=entry.revision)
 
 
@@ -77,18 +77,12 @@ async def list_artifacts(call: Call[ReadQuery, None]) -> Reply:
     return Reply(ArtifactPage(artifacts_of(call.gateway.view, call.path("id")), None))
 
 
-async def get_artifact(call: Call[TaskQuery, None]) -> web.StreamResponse:
+async def get_artifact(call: Call[TaskQuery, None]) -> File:
     """Return an artifact's bytes."""
     job_id, name = call.path("id"), call.path("name")
     find_job(call.gateway.view, job_id)
     path = await call.gateway.artifact_path(job_id, call.query.task, name)
-    return web.FileResponse(
-        path,
-        headers={
-            "Content-Type": "application/octet-stream",
-            "Content-Disposition": f'attachment; filename="{name}"',
-        },
-    )
+    return File(path, "application/octet-stream", name)
 
 
 ROUTES: Final = (

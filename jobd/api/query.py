@@ -8,12 +8,12 @@ may repeat.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import inspect
-from multidict import MultiMapping
 
 from actors import limits
 from actors.core.spec.quantity import duration_ms
@@ -43,18 +43,20 @@ class ListQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True
     limit: int = 50
 
 
-def parse_query(values: MultiMapping[str], into: type[_Q]) -> _Q:
+def parse_query(pairs: Iterable[tuple[str, str]], into: type[_Q]) -> _Q:
     """Return the struct that the parameters make. Raises InvalidInput naming the parameter."""
     fields = _fields(into)
+    values: dict[str, list[str]] = {}
+    for name, text in pairs:
+        values.setdefault(name, []).append(text)
     taken: dict[str, Any] = {}
-    for name in values:
+    for name, texts in values.items():
         field = fields.get(name)
         if field is None:
             known = ", ".join(sorted(fields)) or "none"
             raise InvalidInput(
                 f"unknown query parameter {name!r}", remedy=f"This route takes: {known}."
             )
-        texts = values.getall(name)
         type_ = _without_none(field.type)
         if isinstance(type_, inspect.ListType | inspect.VarTupleType):
             taken[name] = [_coerce(name, text, type_.item_type) for text in texts]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 
 from actors.core.ports import EventPage
 from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.event import Event, event_id, parse_event_id
-from jobd.http.job_views import find_job
-from jobd.http.query import ReadQuery, check_limit
-from jobd.http.route import Call, Reply, Route
-from jobd.http.sse import HEARTBEAT_S, SSE, EventStream
-from jobd.http.stamp import stamp
+from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
+from jobd.api.gateway import Gateway
+from jobd.api.job_views import find_job
+from jobd.api.query import ReadQuery, check_limit
+from jobd.api.route import SSE, Route
+from jobd.api.stamp import stamp
 
 __all__ = ["ROUTES"]
 
@@ -100,26 +100,31 @@ async def list_job_events(call: Call[JobEventQuery, None]) -> Reply:
     return Reply(_page(page, call.query.limit))
 
 
-async def stream_events(call: Call[FollowQuery, None]) -> web.StreamResponse:
-    """Follow events; a `gap` event says that some are no longer kept."""
-    types, gateway = _split(call.query.types), call.gateway
-    resumed = call.request.headers.get("Last-Event-ID") or call.query.after
-    after = _after(resumed) if resumed else (gateway.view.revision, _LAST)
-    stream = await EventStream.open(call.request)
+async def stream_events(call: Call[FollowQuery, None]) -> Stream:
+    """Follow events; a `gap` item says that some are no longer kept."""
+    resumed = call.last_event_id or call.query.after
+    after = _after(resumed) if resumed else (call.gateway.view.revision, _LAST)
+    return Stream(_follow(call.gateway, after, _split(call.query.types), call.query.subject))
+
+
+async def _follow(
+    gateway: Gateway, after: tuple[int, int], types: tuple[str, ...], subject: str | None
+) -> Items:
     while True:
         seen = gateway.view.revision
-        page = await gateway.read_events(after, PAGE_EVENTS, types, call.query.subject)
-        frames = [EventStream.frame("gap", {"after": event_id(*after)})] if page.gap else []
+        page = await gateway.read_events(after, PAGE_EVENTS, types, subject)
+        items = [Item("gap", {"after": event_id(*after)})] if page.gap else []
         for event in page.events:
-            frames.append(EventStream.frame("event", _view(event), event.id))
+            items.append(Item("event", _view(event), event.id))
             after = (event.revision, event.k)
-        await stream.send(frames)
+        if items:
+            yield items
         if page.events:
             continue
         if page.gap or after[0] < seen:
             after = max(after, (seen, _LAST))  # nothing of these types up to here
         if await gateway.wait_revision(seen, HEARTBEAT_S) <= seen:
-            await stream.heartbeat()
+            yield []
 
 
 async def emit_event(call: Call[Any, EventBody]) -> Reply:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from aiohttp import web
 
 from actors import errors
 
-__all__ = ["STATUS", "Place", "ProblemDetails", "problem_of", "respond_problem"]
+__all__ = ["STATUS", "Place", "ProblemDetails", "problem_of"]
 
 STATUS: Final[dict[str, tuple[int, str]]] = {
     "actor_died": (503, "Actor died"),
@@ -42,7 +41,6 @@ STATUS: Final[dict[str, tuple[int, str]]] = {
     "unavailable": (503, "Unavailable"),
     "unsupported_media_type": (415, "Unsupported media type"),
 }
-RETRY_AFTER_S: Final = 1
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -92,17 +90,3 @@ def problem_of(
         idempotency_key=error.idempotency_key if isinstance(error, errors.OutcomeUnknown) else "",
         job_id=error.job_id if isinstance(error, errors.OutcomeUnknown) else "",
     )
-
-
-def respond_problem(problem: ProblemDetails) -> web.Response:
-    """Return the response that carries a problem."""
-    response = web.Response(
-        body=msgspec.json.encode(problem),
-        status=problem.status,
-        content_type="application/problem+json",
-    )
-    if problem.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="jobd"'
-    if problem.status in (429, 503):
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response

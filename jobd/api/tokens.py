@@ -11,9 +11,10 @@ from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.ids import NAME_RE
 from actors.model.token import Token
-from jobd.http.query import NoQuery, ReadQuery
-from jobd.http.route import Call, Reply, Route
-from jobd.http.stamp import stamp, stamp_or_none
+from jobd.api.call import Call, Reply
+from jobd.api.query import NoQuery, ReadQuery
+from jobd.api.route import Route
+from jobd.api.stamp import stamp, stamp_or_none
 
 __all__ = ["ROUTES"]
 

@@ -1,0 +1,30 @@
+"""The table of all routes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from jobd.api import events, health, job_logs, job_results, jobs, kv, tokens
+from jobd.api.route import Route
+
+__all__ = ["PREFIX", "ROUTES", "operations"]
+
+PREFIX: Final = "/api/v1"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *jobs.ROUTES,
+    *job_results.ROUTES,
+    *job_logs.ROUTES,
+    *events.ROUTES,
+    *kv.ROUTES,
+    *tokens.ROUTES,
+    *health.ROUTES,
+)
+
+
+def operations() -> dict[str, Route]:
+    """Return the routes by operation. Raises ValueError when two have one name."""
+    table = {route.operation: route for route in ROUTES}
+    if len(table) != len(ROUTES):
+        raise ValueError("two routes have the same operation")
+    return table

@@ -1,0 +1,108 @@
+"""From aiohttp's request to a route and back: read the body, perform, write the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from actors import limits
+from actors.errors import Busy, TooLarge
+from jobd.api.call import Clock, File, Reply, Stream
+from jobd.api.gateway import Gateway
+from jobd.api.principal import Principal
+from jobd.api.problem import ProblemDetails
+from jobd.api.route import Request, Route, encode_value, perform
+from jobd.http.sse import EventStream
+
+__all__ = ["dispatcher", "respond_problem"]
+
+BODY_TIMEOUT_S: Final = 30.0
+RETRY_AFTER_S: Final = 1
+
+
+def dispatcher(
+    route: Route, gateway: Gateway, clock: Clock, principal_of: Callable[[web.Request], Principal]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the aiohttp handler of a route."""
+
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        asked = Request(
+            principal=principal_of(request),
+            params=request.match_info,
+            query=request.query.items(),
+            headers=request.headers,
+            body=await _read(request),
+        )
+        answer = await perform(route, gateway, clock, asked)
+        if isinstance(answer, Reply):
+            return _respond(route, gateway, answer)
+        if isinstance(answer, File):
+            return _send_file(answer)
+        return await _send_items(request, answer)
+
+    return dispatch
+
+
+def respond_problem(problem: ProblemDetails) -> web.Response:
+    """Return the response that carries a problem."""
+    response = web.Response(
+        body=msgspec.json.encode(problem),
+        status=problem.status,
+        content_type="application/problem+json",
+    )
+    if problem.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="jobd"'
+    if problem.status in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+async def _read(request: web.Request) -> bytes:
+    if not request.can_read_body:
+        return b""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        raise Busy(f"the body took longer than {BODY_TIMEOUT_S:.0f} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(
+            f"the body is larger than {limits.BODY_BYTES} bytes (BODY_BYTES)",
+            remedy="Put large inputs where the job can fetch them.",
+        ) from None
+
+
+def _respond(route: Route, gateway: Gateway, reply: Reply) -> web.Response:
+    empty = reply.value is None
+    response = web.Response(
+        body=None if empty else encode_value(reply),
+        status=reply.status or (204 if empty else route.status),
+        headers=reply.headers,
+    )
+    if not empty:
+        response.content_type = route.produces
+    revision = gateway.view.revision if reply.revision is None else reply.revision
+    response.headers["X-JobD-Revision"] = str(revision)
+    if reply.etag is not None:
+        response.headers["ETag"] = f'"{reply.etag}"'
+    return response
+
+
+def _send_file(file: File) -> web.FileResponse:
+    headers = {"Content-Type": file.content_type}
+    if file.name:
+        headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    return web.FileResponse(file.path, headers=headers)
+
+
+async def _send_items(request: web.Request, answer: Stream) -> web.StreamResponse:
+    stream = await EventStream.open(request)
+    async with aclosing(answer.items) as batches:
+        async for items in batches:
+            await stream.send(items)
+    return stream.response
