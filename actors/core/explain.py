@@ -1,7 +1,8 @@
 """Why a job is where it is, as data: every decision not to act leaves its reason here.
 
 `explain` reads the same view and calls the same functions as the decisions, so its words are what
-the scheduler, the due index and the slots would decide at this moment.
+the scheduler, the due index and the slots would decide at this moment. `forecast` is the same for a
+job that is not submitted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from actors.core import permits, placement
+from actors.core.job.accept import first_due_ms, first_state
 from actors.core.job.due import due_at
 from actors.core.job.work import Work, load, load_job
 from actors.core.placement import NodeCapacity
@@ -19,7 +21,7 @@ from actors.model import keys
 from actors.model.job import TERMINAL
 from actors.model.spec import Concurrency, JobSpec
 
-__all__ = ["explain"]
+__all__ = ["explain", "forecast"]
 
 
 def explain(
@@ -56,7 +58,7 @@ def explain(
         case "waiting":
             reasons = list(_concurrency(view, work.spec))
         case "pending" if not work.spec.fanned_out:
-            reasons, answer["nodes"] = _pending(view, work, nodes, ahead)
+            reasons, answer["nodes"] = _pending(view, work.spec, nodes, ahead)
         case "running" if work.spec.fanned_out:
             reasons, answer["nodes"] = _fan_out(view, work, nodes, ahead)
         case "pending":
@@ -67,6 +69,23 @@ def explain(
     if timer is not None:
         answer["next_due_ms"] = max(timer, now_ms)
     return answer | {"reasons": reasons}
+
+
+def forecast(
+    view: View, spec: JobSpec, nodes: Sequence[NodeCapacity], now_ms: int
+) -> dict[str, Any]:
+    """Return what would become of a job with this spec, were it submitted now.
+
+    `{state, due_ms, reasons, nodes}`: the state it would be accepted in, when its time comes, what
+    it would wait for, and what each node lacks for it. Times are Unix milliseconds.
+    """
+    due_ms = first_due_ms(spec, now_ms)
+    state = first_state(view, spec, due_ms, now_ms)
+    reasons, lacking = _pending(view, spec, nodes, None)
+    if state == "scheduled":
+        until = _reason("trigger", "waits until its time comes", due_ms=due_ms)
+        reasons = [until, *(reason for reason in reasons if reason["code"] != "starting")]
+    return {"state": state, "due_ms": due_ms, "reasons": reasons, "nodes": lacking}
 
 
 def _reason(code: str, message: str, **data: Any) -> dict[str, Any]:
@@ -94,9 +113,8 @@ def _full(view: View, full: Concurrency) -> dict[str, Any]:
 
 
 def _pending(
-    view: View, work: Work, nodes: Sequence[NodeCapacity], ahead: int | None
+    view: View, spec: JobSpec, nodes: Sequence[NodeCapacity], ahead: int | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    spec = work.spec
     reasons = list(_concurrency(view, spec))
     lacking = [_node(view, spec, node) for node in nodes]
     if not any(spec.type in node.executors for node in nodes):
@@ -126,7 +144,7 @@ def _fan_out(
         if entry.noun.state == "pending":
             task = load(view, work.job_id, int(keys.last(key)))
             assert task is not None, "a task in the view has its job"
-            more, lacking = _pending(view, task, nodes, ahead)
+            more, lacking = _pending(view, task.spec, nodes, ahead)
             return reasons + more, lacking
     return reasons, []
 

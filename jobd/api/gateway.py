@@ -166,6 +166,9 @@ class Gateway(Protocol):
     def explain(self, job_id: str) -> dict[str, Any]:
         """Say why a job is where it is. Raises NotFound."""
 
+    def forecast(self, spec: JobSpec) -> dict[str, Any]:
+        """Say what would become of a job with this spec, were it submitted now."""
+
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""
 

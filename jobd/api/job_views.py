@@ -25,6 +25,7 @@ __all__ = [
     "detail_of",
     "find_job",
     "job_view",
+    "normal_form",
     "progress_of",
 ]
 
@@ -101,7 +102,7 @@ def detail_of(view: View, job_id: str, entry: Entry) -> JobDetail:
     members = view.scan(keys.tasks_of(job_id)) if job.tasks > 1 else ()
     return JobDetail(
         **_fields(view, job_id, entry),
-        spec=_non_defaults(spec.noun) if spec is not None else {},
+        spec=normal_form(spec.noun) if spec is not None else {},
         task_states=dict(Counter(task.noun.state for _, task in members)),
     )
 
@@ -243,8 +244,8 @@ def _open(task: int, n: int, entry: Entry) -> AttemptView:
     )
 
 
-def _non_defaults(struct: msgspec.Struct) -> dict[str, Any]:
-    """A noun as an object of the fields that were set: nouns are arrays where they are stored."""
+def normal_form(struct: msgspec.Struct) -> dict[str, Any]:
+    """Return a noun as an object of the fields that were set; it is stored as an array."""
     shown = {}
     for field in msgspec.structs.fields(struct):
         value = getattr(struct, field.name)
@@ -256,7 +257,7 @@ def _non_defaults(struct: msgspec.Struct) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        return _non_defaults(value)
+        return normal_form(value)
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):

@@ -23,7 +23,7 @@ from jobd.api.problem import ProblemDetails, problem_of
 from jobd.api.query import ListQuery, NoQuery, ReadQuery, check_limit, wait_seconds
 from jobd.api.route import JSON, Route
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "YAML", "read_spec"]
 
 SCAN_CHUNK: Final = 200  # records looked at in one turn of the loop
 _ABOVE_IDS: Final = "~"  # sorts behind every character of an id
@@ -91,7 +91,7 @@ class JobPage(msgspec.Struct, frozen=True):
 
 async def submit_job(call: Call[NoQuery, bytes]) -> Reply:
     """Accept one job; 202 once it is durable."""
-    spec = await _parse(call.body, call.clock())
+    spec = await read_spec(call.body, call.clock())
     made = await call.gateway.submit_job(
         spec,
         principal=call.principal.token_id,
@@ -199,7 +199,8 @@ def _accepted(made: Submitted) -> Reply:
     )
 
 
-async def _parse(body: bytes, now_ms: int) -> JobSpec:
+async def read_spec(body: bytes, now_ms: int) -> JobSpec:
+    """Return the spec of a body; a large one is read off the loop. Raises InvalidSpec, TooLarge."""
     if len(body) <= PARSE_ON_LOOP_BYTES:
         return parse_job(body, now_ms=now_ms)
     return await asyncio.to_thread(parse_job, body, now_ms=now_ms)
@@ -209,7 +210,7 @@ async def _parse_all(bodies: list[bytes], now_ms: int) -> list[JobSpec]:
     specs, problems = [], []
     for i, body in enumerate(bodies):
         try:
-            specs.append(await _parse(body, now_ms))
+            specs.append(await read_spec(body, now_ms))
         except InvalidSpec as e:
             problems += [Problem(f"$.jobs[{i}]{p.path[1:]}", 0, 0, p.message) for p in e.problems]
         if i % 16 == 15:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobd.api import events, health, job_logs, job_results, jobs, kv, tokens
+from jobd.api import events, health, job_logs, job_plan, job_results, jobs, kv, tokens
 from jobd.api.route import Route
 
 __all__ = ["PREFIX", "ROUTES", "operations"]
@@ -13,6 +13,7 @@ PREFIX: Final = "/api/v1"
 
 ROUTES: Final[tuple[Route, ...]] = (
     *jobs.ROUTES,
+    *job_plan.ROUTES,
     *job_results.ROUTES,
     *job_logs.ROUTES,
     *events.ROUTES,

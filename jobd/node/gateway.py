@@ -51,6 +51,7 @@ class StatusSource(NamedTuple):
     status: Callable[[], NodeStatus]
     health: Callable[[], tuple[bool, str]]
     explain: Callable[[str], dict[str, Any]]
+    forecast: Callable[[JobSpec], dict[str, Any]]
 
 
 class NodeGateway:
@@ -308,6 +309,10 @@ class NodeGateway:
         """Say why a job is where it is."""
         self._job(job_id)
         return self._source.explain(job_id)
+
+    def forecast(self, spec: JobSpec) -> dict[str, Any]:
+        """Say what would become of a job with this spec."""
+        return self._source.forecast(spec)
 
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""

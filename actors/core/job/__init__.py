@@ -6,7 +6,7 @@ waits or remembers. `docs/internals/job-lifecycle.md` has the state tables, the 
 invariants I-a to I-s that the model checker (`tests/sim/jobs`) holds these functions to.
 """
 
-from actors.core.job.accept import KeyUse, accept, first_due_ms, retry_job
+from actors.core.job.accept import KeyUse, accept, first_due_ms, first_state, retry_job
 from actors.core.job.cancel import cancel
 from actors.core.job.claim import Claimant, Wait, claim
 from actors.core.job.due import due, due_at
@@ -59,6 +59,7 @@ __all__ = [
     "evict",
     "finish",
     "first_due_ms",
+    "first_state",
     "lose",
     "loss_due_at",
     "lost_by_own_node",

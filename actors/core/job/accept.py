@@ -25,7 +25,7 @@ from actors.model.idempotency import IdempotencyKey
 from actors.model.job import TERMINAL, Job, JobState
 from actors.model.spec import JobSpec, Trigger
 
-__all__ = ["KeyUse", "accept", "first_due_ms", "retry_job"]
+__all__ = ["KeyUse", "accept", "first_due_ms", "first_state", "retry_job"]
 
 
 class KeyUse(NamedTuple):
@@ -54,7 +54,7 @@ def accept(
     first attempt starts at once, if the job is eligible now and has no fan-out.
     """
     job_key, due_ms = keys.job(job_id), first_due_ms(spec, now_ms)
-    state = _first_state(view, spec, due_ms, now_ms)
+    state = first_state(view, spec, due_ms, now_ms)
     record = Job(
         state=first(Job, "accept", state),
         since_ms=now_ms,
@@ -125,7 +125,8 @@ def first_due_ms(spec: JobSpec, submitted_ms: int) -> int:
     return trigger.at_ms or submitted_ms + (trigger.delay_ms or 0)
 
 
-def _first_state(view: View, spec: JobSpec, due_ms: int, now_ms: int) -> JobState:
+def first_state(view: View, spec: JobSpec, due_ms: int, now_ms: int) -> JobState:
+    """Return the state that a job of this spec, due then, is accepted in."""
     if due_ms > now_ms:
         return "scheduled"
     if not spec.fanned_out and permits.first_full(view, spec) is not None:

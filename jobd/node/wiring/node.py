@@ -25,7 +25,7 @@ from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica, Settle
 from actors.core import buckets
 from actors.core.consensus.solo import Solo
-from actors.core.explain import explain
+from actors.core.explain import explain, forecast
 from actors.core.placement import NodeCapacity
 from actors.core.ports import StateStore
 from actors.core.supervisor_protocol import SupervisorFrame
@@ -38,6 +38,7 @@ from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model import keys
 from actors.model.ids import make_id
+from actors.model.spec import JobSpec
 from actors.node_agent import ClaimsForbidden, NodeAgent
 from actors.run_log import RunLog
 from actors.runtime import LoopHost
@@ -278,7 +279,12 @@ class Node:
             clock=self.host.clock,
             new_id=self._new_id,
             artifacts=self._artifacts,
-            source=StatusSource(status=self._status, health=self._health, explain=self._explain),
+            source=StatusSource(
+                status=self._status,
+                health=self._health,
+                explain=self._explain,
+                forecast=self._forecast,
+            ),
         )
 
     def _status(self) -> NodeStatus:
@@ -312,6 +318,10 @@ class Node:
         )
         assert found is not None, "the caller has seen the job in this turn"
         return found
+
+    def _forecast(self, spec: JobSpec) -> dict[str, Any]:
+        nodes = [self._scheduler.capacity]
+        return forecast(self.state, spec, nodes, self.host.clock.now_ms())
 
     # -- the end
 

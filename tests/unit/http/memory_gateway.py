@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from actors.core.explain import explain
+from actors.core.explain import explain, forecast
 from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry_job
 from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
+from actors.core.placement import NodeCapacity
 from actors.core.ports import EventPage, LogPage
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn, absent, at
@@ -317,6 +318,10 @@ class MemoryGateway:
         answer = explain(self.state, job_id, (), self.now_ms)
         assert answer is not None
         return answer
+
+    def forecast(self, spec: JobSpec) -> dict[str, Any]:
+        node = NodeCapacity("n1", 2, 2, 2000, 2000, 2**30, 2**30, frozenset(("command",)))
+        return forecast(self.state, spec, [node], self.now_ms)
 
     def status(self) -> NodeStatus:
         return NodeStatus(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from actors.core import job, task_set
-from actors.core.explain import explain
+from actors.core.explain import explain, forecast
 from actors.core.placement import NodeCapacity
 from actors.model import keys
-from actors.model.spec import Concurrency, Placement, Resources, Retry, Trigger
+from actors.model.spec import Concurrency, JobSpec, Placement, Resources, Retry, Trigger
 from tests.unit.jobs.given import NODE, Given
 
 IDLE = NodeCapacity(NODE, 4, 4, 4000, 4000, 2**33, 2**33, frozenset(("command",)))
@@ -102,3 +102,26 @@ def test_the_next_timer_is_told() -> None:
     given = Given()
     job_id = given.accept(total_timeout_ms=500)
     assert _explain(given, job_id)["next_due_ms"] == job.due_at(given.state, keys.job(job_id))
+
+
+def test_forecast_of_a_job_that_is_not_submitted() -> None:
+    given = Given()
+    holder = given.accept(concurrency=(Concurrency("db", 1),))
+    given.claim(holder)
+
+    def told(*nodes: NodeCapacity, **more: Any) -> Any:
+        spec = JobSpec(name="j", type="command", argv=("true",), **more)
+        return forecast(given.state, spec, nodes or [IDLE], given.now)
+
+    now = told()
+    assert (now["state"], now["due_ms"]) == ("pending", given.now)
+    assert [reason["code"] for reason in now["reasons"]] == ["starting"]
+    assert now["nodes"][0]["reasons"] == []
+    later = told(trigger=Trigger(delay_ms=9), placement=Placement(labels={"zone": "a"}))
+    assert (later["state"], later["due_ms"]) == ("scheduled", given.now + 9)
+    assert [reason["code"] for reason in later["reasons"]] == ["trigger", "no_node"]
+    assert [reason["code"] for reason in later["nodes"][0]["reasons"]] == ["label"]
+    assert told(trigger=Trigger(delay_ms=9))["reasons"][-1]["code"] == "trigger"
+    behind = told(concurrency=(Concurrency("db", 1),))
+    assert (behind["state"], behind["reasons"][0]["holders"]) == ("waiting", [holder])
+    assert told(IDLE._replace(slots_free=0))["reasons"][0]["code"] == "no_room"
