@@ -76,7 +76,12 @@ class _Soak:
     async def _sample(self) -> None:
         self._taken += 1
         with_disk = self._taken % _DISK_EACH == 1
-        line = await asyncio.to_thread(self._read, with_disk)
+        try:
+            line = await asyncio.to_thread(self._read, with_disk)
+        except (OSError, KeyError) as error:  # KeyError: /proc of a process that is dead
+            self._write("lost", error=repr(error))
+            self._stop.set()
+            return
         if self._load is not None:
             line |= self._counted()
             line["open"] = self._load.open

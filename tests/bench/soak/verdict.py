@@ -38,7 +38,10 @@ def judge(lines: list[Sample]) -> tuple[list[str], bool]:
         more, more_fine = _idle(samples)
     else:
         more, more_fine = _jobs(samples, ends[0] if ends else None)
-    return [*told, *more], fine and more_fine
+    lost = [
+        f"LOST at {line['at_s']} s: {line['error']}" for line in lines if line["kind"] == "lost"
+    ]
+    return [*told, *more, *lost], fine and more_fine and not lost
 
 
 def _flatness(samples: list[Sample], settled_s: float) -> tuple[list[str], bool]:
