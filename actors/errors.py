@@ -17,6 +17,8 @@
     │   └── AskTimeout              no answer by the deadline; it may have been done
     ├── ActorUnavailable          the actor can't be reached; `maybe_executed` says what is known
     ├── ActorDied                 the actor ended for good
+    ├── TaskError                 a method of an actor raised; it is also of that exception's type
+    ├── Cancelled                 the call was cancelled; it did not run, or not to its end
     ├── DeadLetter                nobody has that address
     ├── Corrupt                   stored bytes fail their check; they are never served
     ├── StorageFailed             the disk refused a write or an fsync; the node must stop
@@ -29,6 +31,7 @@ Each class carries `code` (stable, snake_case, what doors map to a status or an 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "ActorUnavailable",
     "AskTimeout",
     "Busy",
+    "Cancelled",
     "ConfigError",
     "Conflict",
     "Corrupt",
@@ -52,6 +56,7 @@ __all__ = [
     "Problem",
     "ReadOnly",
     "StorageFailed",
+    "TaskError",
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
@@ -75,6 +80,7 @@ class JobdError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+    details: ClassVar[tuple[str, ...]] = ()  # its attributes that go along to another process
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -192,9 +198,33 @@ class ActorUnavailable(JobdError):
 
 
 class ActorDied(JobdError):
-    """The actor ended for good."""
+    """The actor ended for good: `reason` says why, `last_call` what it ran last."""
 
     code = "actor_died"
+    details = ("reason", "last_call")
+    reason: str = ""
+    last_call: str = ""
+
+
+class TaskError(JobdError):
+    """A method of an actor raised.
+
+    `exception` is the qualified name of its type, `values` its arguments where they are plain,
+    `remote_traceback` the text of its traceback. What a caller gets is also of the exception's own
+    type, if its process has that type loaded (actors/runtime/remote/task_error.py).
+    """
+
+    code = "task_failed"
+    details = ("exception", "values", "remote_traceback")
+    exception: str = ""
+    values: Sequence[object] = ()
+    remote_traceback: str = ""
+
+
+class Cancelled(JobdError):
+    """The call was cancelled: it did not run, or not to its end."""
+
+    code = "cancelled"
 
 
 class DeadLetter(JobdError):
