@@ -21,6 +21,17 @@ ENVELOPE_BYTES: Final = 4 * 1024 * 1024  # a larger frame closes the link
 ENVELOPE_DEPTH: Final = 32  # a deeper value is refused
 ASKS_PER_PEER: Final = 4_096  # further asks to another process fail with Busy
 OUTBOX_ENVELOPES: Final = 100_000  # a process that takes none of them counts as lost
+OUTBOX_BYTES: Final = 64 * 1024 * 1024  # likewise; what is relayed to it is refused with Busy
+ENVELOPES_PER_FRAME: Final = 16_384  # a frame with more is refused
+HELLO_BYTES: Final = 4 * 1024  # a larger frame before a good hello is refused
+CLIENTS: Final = 1_000  # a further process that says hello is refused with Busy
+DEDUP_ANSWER_BYTES: Final = 4 * 1024 * 1024  # of a peer's last answers; older repeats are refused
+BLOB_FROM_BYTES: Final = 64 * 1024  # larger bytes in a call travel in a frame of their own
+BLOB_BYTES: Final = 8 * 1024 * 1024  # of bytes in a call or an answer; refused with TooLarge
+BLOBS_PER_MESSAGE: Final = 16  # likewise
+STREAMS_PER_PEER: Final = 256  # further streams to another process fail with Busy
+STREAM_ITEMS: Final = 64  # items a producer may be ahead of its consumer; then it waits
+STREAM_BYTES: Final = 1024 * 1024  # likewise; the last item may go over it
 HEARTBEAT_S: Final = 1  # between two pings of a link between processes
 PEER_TIMEOUT_S: Final = 5  # a process silent for longer is lost
 TURN_WARN_MS: Final = 50  # a turn that took longer is reported with its stack
@@ -76,6 +87,19 @@ LOG_CHUNK_BYTES: Final = 256 * 1024  # a new chunk file is begun
 LOG_PAGE_BYTES: Final = 1024 * 1024  # a page of a log ends early and says where to go on
 LOG_KEEP_BYTES: Final = 4 * 1024 * 1024 * 1024  # the oldest job logs go
 LOG_KEEP_S: Final = 7 * 24 * 3600  # likewise
+
+# -- history
+HISTORY_BATCH_ROWS: Final = 5_000  # the rest goes with the next batch
+HISTORY_BATCH_BYTES: Final = 1024 * 1024  # likewise
+HISTORY_WAIT_JOBS: Final = 60_000  # ended jobs kept for a history that is down; then unrecorded
+QUERY_ROWS: Final = 10_000  # of one answer; the rest is cut off and `truncated` says so
+QUERY_BYTES: Final = 1024 * 1024  # likewise
+QUERY_S: Final = 60  # a longer timeout is refused
+QUERY_SQL_BYTES: Final = 64 * 1024  # refused with TooLarge
+QUERIES_WAITING: Final = 16  # further queries fail with MailboxFull
+HISTORY_MEMORY_MIB: Final = 256  # what the database may take; a query over it fails
+HISTORY_SPILL_BYTES: Final = 1024 * 1024 * 1024  # of queries on disk; a query over it fails
+HISTORY_KEEP_BYTES: Final = 10 * 1024 * 1024 * 1024  # the oldest days go
 
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413

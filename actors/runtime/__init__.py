@@ -14,6 +14,7 @@ from actors.runtime.effects import (
     Effect,
     Effects,
     Fail,
+    Item,
     Reply,
     ReplyTo,
     Stop,
@@ -24,9 +25,21 @@ from actors.runtime.engine import Engine
 from actors.runtime.faults import Faults
 from actors.runtime.future import LoopFuture
 from actors.runtime.host import LoopHost
+from actors.runtime.invoke import Invoke
+from actors.runtime.outlet import Outlet
+from actors.runtime.principal import Principal
 from actors.runtime.ref import ActorRef
-from actors.runtime.signals import Answered, Failed, Inspect, Ping, Terminated
+from actors.runtime.signals import (
+    Answered,
+    Failed,
+    Inspect,
+    Ping,
+    StreamClosed,
+    StreamCredit,
+    Terminated,
+)
 from actors.runtime.sim_host import SimHost
+from actors.runtime.stream import Stream
 from actors.runtime.thread_actor import ThreadActor
 
 __all__ = [
@@ -46,14 +59,21 @@ __all__ = [
     "Failed",
     "Faults",
     "Inspect",
+    "Invoke",
+    "Item",
     "LoopActor",
     "LoopFuture",
     "LoopHost",
+    "Outlet",
     "Ping",
+    "Principal",
     "Reply",
     "ReplyTo",
     "SimHost",
     "Stop",
+    "Stream",
+    "StreamClosed",
+    "StreamCredit",
     "Tell",
     "Terminated",
     "ThreadActor",

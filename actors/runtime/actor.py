@@ -24,7 +24,8 @@ from actors.model.ids import make_id
 from actors.runtime.effects import Effects, Reply, ReplyTo
 from actors.runtime.future import LoopFuture
 from actors.runtime.mailbox import Mailbox
-from actors.runtime.signals import Inspect, Ping
+from actors.runtime.principal import Principal
+from actors.runtime.signals import Inspect, Ping, StreamClosed, StreamCredit
 
 if TYPE_CHECKING:
     from actors.runtime.cell import Cell
@@ -59,7 +60,14 @@ class Context(Protocol):
 
     @property
     def sender(self) -> str | None:
-        """The address that sent it, if an actor did."""
+        """The address that sent it, if an actor did.
+
+        Of what another process sent outside of an actor it is `jobd://<process>/`.
+        """
+
+    @property
+    def principal(self) -> Principal | None:
+        """What the sender's process may do; None for this process, its children and its node."""
 
     @property
     def reply(self) -> ReplyTo | None:
@@ -157,6 +165,11 @@ class Behaviour:
     @handles(Inspect)
     def _inspect(self, message: Inspect, context: Context) -> Effects:
         return [Reply(context.reply, self._cell.row())]
+
+    @handles(StreamCredit, StreamClosed)
+    def _stream(self, message: StreamCredit | StreamClosed, context: Context) -> Effects:
+        """Leave it: a producer that never waits for credit needs to know neither."""
+        return None
 
     @classmethod
     def _inherit(cls, kind: type) -> Handler:

@@ -10,7 +10,7 @@ from actors.runtime.actor import LoopActor
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.thread_actor import ThreadActor
 
-__all__ = ["ActorRow", "AnyActor", "Cell", "Restart", "State", "TimerHandle"]
+__all__ = ["ActorRow", "AnyActor", "Cell", "Closing", "Restart", "State", "TimerHandle"]
 
 AnyActor: TypeAlias = LoopActor | ThreadActor
 Restart = Literal["permanent", "transient", "temporary"]
@@ -22,6 +22,13 @@ class TimerHandle(Protocol):
 
     def cancel(self) -> object:
         """Have it not happen."""
+
+
+class Closing(Protocol):
+    """What ends with the actor that it was asked of."""
+
+    def fail(self, error: BaseException) -> None:
+        """Tell who waits for it."""
 
 
 class ActorRow(NamedTuple):
@@ -57,6 +64,7 @@ class Cell:
         "queued",
         "restart",
         "state",
+        "streams",
         "timers",
         "watchers",
         "watching",
@@ -82,6 +90,7 @@ class Cell:
         # Most actors have none of these, so they are made when needed.
         self.children: dict[str, Cell] | None = None  # in start order
         self.timers: dict[Hashable, TimerHandle] | None = None
+        self.streams: dict[Closing, None] | None = None  # it has been asked for, and not ended
         self.watchers: dict[str, None] | None = None
         self.watching: dict[str, None] | None = None
         self.halting: list[Callable[[], None]] | None = None  # who waits for its on_stop
@@ -102,7 +111,7 @@ class Cell:
         """Say whether nothing is under way here: no message, timer, ask or child."""
         return (
             self.state == "running"
-            and not (self.busy or self.timers or self.asking or self.children)
+            and not (self.busy or self.timers or self.asking or self.children or self.streams)
             and self.mailbox.empty()
         )
 

@@ -21,6 +21,7 @@ __all__ = [
     "Effect",
     "Effects",
     "Fail",
+    "Item",
     "Reply",
     "ReplyTo",
     "Stop",
@@ -73,6 +74,18 @@ class Fail(msgspec.Struct, frozen=True):
     error: BaseException
 
 
+class Item(msgspec.Struct, frozen=True):
+    """Send the next item of a stream; `Reply` ends it, `Fail` ends it with an error.
+
+    `to` is the kept `context.reply` of a question that was asked with `stream`. While `to.has_room`
+    is false its reader has not yet taken what it got: an item then fails the stream with Busy. The
+    actor is told `StreamCredit(to)` when there is room again, `StreamClosed(to)` when nobody reads.
+    """
+
+    to: ReplyTo | None
+    value: Any
+
+
 class After(msgspec.Struct, frozen=True):
     """Send a message to oneself after a delay. With a key it replaces that key's earlier timer.
 
@@ -102,7 +115,7 @@ class Stop(msgspec.Struct, frozen=True):
     reason: str = "normal"
 
 
-Effect = Tell | Ask | Reply | Fail | After | CancelTimer | Watch | Stop
+Effect = Tell | Ask | Reply | Fail | Item | After | CancelTimer | Watch | Stop
 Effects = Iterable[Effect] | None
 
 

@@ -17,7 +17,7 @@ import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -35,6 +35,7 @@ from actors.runtime.future import LoopFuture
 from actors.runtime.interpreter import CARRY_OUT
 from actors.runtime.letter import Letter, as_from_the_wire
 from actors.runtime.ref import ActorRef
+from actors.runtime.stream import Stream
 from actors.runtime.supervision import Supervision
 from actors.runtime.thread_actor import ThreadActor
 from actors.runtime.trace import CURRENT
@@ -42,6 +43,7 @@ from actors.runtime.trace import CURRENT
 __all__ = ["Engine", "OnFatal", "Route"]
 
 _log: Final = logging.getLogger(__name__)
+T = TypeVar("T")
 OnFatal = Callable[[str, BaseException | None], None]
 
 
@@ -62,7 +64,8 @@ class Engine(ABC):
         self.clock = clock
         self.rng = rng
         self.cells: dict[str, Cell] = {}
-        self.routes: dict[str, Route] = {}  # by node
+        self.routes: dict[str, Route] = {}  # by process
+        self.default_route: Route | None = None  # to all other processes
         self.dead_letters = DeadLetters()
         self.supervision = Supervision(self)
         self.entity_kinds = Entities(self)
@@ -99,6 +102,10 @@ class Engine(ABC):
         done: Callable[[Effects, BaseException | None], None],
     ) -> TimerHandle:
         """Run a coroutine handler, then call `done(effects, error)`, also when it is cancelled."""
+
+    def on_host(self, call: Callable[[], T]) -> T:
+        """Make a call on the host's thread and return what it returns."""
+        return call()
 
     def transmit(self, source: str, target: str, letter: Letter) -> None:
         """Carry a letter from actor to actor."""
@@ -181,6 +188,24 @@ class Engine(ABC):
         self.deadlines.add(future, deadline_ms)
         self.deliver(address, Letter(message, future, None, deadline_ms, trace))
 
+    def stream(
+        self,
+        address: str,
+        message: Any,
+        *,
+        credit_items: int = limits.STREAM_ITEMS,
+        credit_bytes: int = limits.STREAM_BYTES,
+        trace: str | None = None,
+    ) -> Stream[Any]:
+        """Ask for an answer of many items, and return the stream of them. It has no deadline.
+
+        The producer is never further ahead than the credit: see `Stream` and `Outlet`.
+        """
+        stream: Stream[Any] = Stream(self, credit_items, credit_bytes)
+        self.deliver(address, Letter(message, stream.outlet, None, 0, trace))
+        stream.outlet.bind(self.cells.get(address))
+        return stream
+
     def stop(self, address: str, reason: str = "shutdown") -> LoopFuture[None]:
         """End an actor and its children for good; the future is done when they have ended."""
         future: LoopFuture[None] = LoopFuture()
@@ -227,7 +252,10 @@ class Engine(ABC):
 
     def route_of(self, address: str) -> Route | None:
         """Return the way to the process of an address, None when it is here or unknown."""
-        return self.routes.get(node_of(address)) if self.routes else None
+        if not self.routes and self.default_route is None:
+            return None
+        process = node_of(address)
+        return self.routes.get(process) or (self.default_route if process else None)
 
     def put(self, cell: Cell, message: Any, sender: str, trace: str | None = None) -> None:
         """Put what the actor asked for itself (an answer, a timer, a signal) into its mailbox."""

@@ -1,7 +1,7 @@
 """LoopHost: the host of production, on an asyncio event loop (uvloop where it is installed).
 
-Actors, mailboxes and timers belong to the loop's thread. `tell`, `ask`, `stop`, `spawn` and
-`inspect` may be called from other threads: they are carried over in order.
+Actors, mailboxes and timers belong to the loop's thread. `tell`, `ask`, `stream`, `stop`,
+`spawn` and `inspect` may be called from other threads: they are carried over in order.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from actors.runtime.engine import Engine, OnFatal
 from actors.runtime.future import LoopFuture
 from actors.runtime.handling import Handling
 from actors.runtime.ref import ActorRef
+from actors.runtime.stream import Stream
 from actors.runtime.thread_actor import ThreadActor
 from actors.runtime.watchdog import Watchdog
 
@@ -92,15 +93,28 @@ class LoopHost(Engine):
     ) -> ActorRef:
         """Start an actor at an address; see Engine.spawn."""
         start = partial(super().spawn, factory, address, restart=restart, parent=parent)
-        return self._on_the_loop(start)
+        return self.on_host(start)
 
     def stop(self, address: str, reason: str = "shutdown") -> LoopFuture[None]:
         """End an actor and its children for good; the future is done when they have ended."""
-        return self._on_the_loop(partial(super().stop, address, reason))
+        return self.on_host(partial(super().stop, address, reason))
 
     def inspect(self) -> list[ActorRow]:
         """Return a row for each actor, in start order."""
-        return self._on_the_loop(super().inspect)
+        return self.on_host(super().inspect)
+
+    def stream(
+        self,
+        address: str,
+        message: Any,
+        *,
+        credit_items: int = limits.STREAM_ITEMS,
+        credit_bytes: int = limits.STREAM_BYTES,
+        trace: str | None = None,
+    ) -> Stream[Any]:
+        """Ask for an answer of many items; see Engine.stream."""
+        ask = partial(super().stream, address, message, trace=trace)
+        return self.on_host(partial(ask, credit_items=credit_items, credit_bytes=credit_bytes))
 
     async def shutdown(self) -> None:
         """End every actor, children before parents, in reverse start order."""
@@ -202,7 +216,7 @@ class LoopHost(Engine):
         while queue:
             queue.popleft()()
 
-    def _on_the_loop(self, call: Callable[[], T]) -> T:
+    def on_host(self, call: Callable[[], T]) -> T:
         """Make a call on the loop's thread and wait for what it returns or raises."""
         if get_ident() == self._thread:
             return call()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.errors import InvalidInput
 from actors.runtime.asks import ActorAsk
 from actors.runtime.cell import Cell
 from actors.runtime.effects import (
@@ -12,12 +13,14 @@ from actors.runtime.effects import (
     Ask,
     CancelTimer,
     Fail,
+    Item,
     Reply,
     Stop,
     Tell,
     Watch,
 )
 from actors.runtime.letter import Letter
+from actors.runtime.outlet import Outlet
 from actors.runtime.signals import Terminated
 
 if TYPE_CHECKING:
@@ -49,6 +52,13 @@ def _reply(engine: Engine, cell: Cell, letter: Letter, effect: Reply) -> None:
 def _fail(engine: Engine, cell: Cell, letter: Letter, effect: Fail) -> None:
     if effect.to is not None:
         effect.to.fail(effect.error)
+
+
+def _item(engine: Engine, cell: Cell, letter: Letter, effect: Item) -> None:
+    if isinstance(effect.to, Outlet):
+        effect.to.item(effect.value)
+    elif effect.to is not None:
+        effect.to.fail(InvalidInput("its answer is a stream: ask for it with `stream`"))
 
 
 def _after(engine: Engine, cell: Cell, letter: Letter, effect: After) -> None:
@@ -98,6 +108,7 @@ CARRY_OUT: Final[dict[type, Callable[[Engine, Cell, Letter, Any], None]]] = {
     Ask: _ask,
     CancelTimer: _cancel_timer,
     Fail: _fail,
+    Item: _item,
     Reply: _reply,
     Stop: _stop,
     Tell: _tell,

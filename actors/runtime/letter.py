@@ -8,8 +8,9 @@ import msgspec
 from pykka._envelope import Envelope
 
 from actors.runtime.effects import ReplyTo
+from actors.runtime.principal import Principal
 
-__all__ = ["Letter", "as_from_the_wire"]
+__all__ = ["Letter", "RemoteLetter", "as_from_the_wire"]
 
 
 class Letter(Envelope[Any]):
@@ -36,6 +37,9 @@ class Letter(Envelope[Any]):
         self.trace = trace
         self.crashes = 0
 
+    # Of a letter from another process a subclass has them: a slot costs each letter here some time.
+    principal: Principal | None = None
+
     @property
     def reply(self) -> ReplyTo | None:
         """Where an answer goes; None for a tell."""
@@ -45,6 +49,13 @@ class Letter(Envelope[Any]):
         """Tell the asker, if there is one."""
         if self.reply_to is not None:
             self.reply_to.fail(error)  # type: ignore[attr-defined]
+
+
+class RemoteLetter(Letter):
+    """A letter from another process, with what that process may do."""
+
+    __slots__ = ("principal",)
+    principal: Principal | None
 
 
 def as_from_the_wire(message: Any) -> Any:

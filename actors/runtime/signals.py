@@ -7,7 +7,15 @@ from typing import Any, ClassVar
 
 import msgspec
 
-__all__ = ["Answered", "Failed", "Inspect", "Ping", "Terminated"]
+__all__ = [
+    "Answered",
+    "Failed",
+    "Inspect",
+    "Ping",
+    "StreamClosed",
+    "StreamCredit",
+    "Terminated",
+]
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -29,6 +37,18 @@ class Terminated(msgspec.Struct, frozen=True):
 
     address: str
     reason: str
+
+
+class StreamCredit(msgspec.Struct, frozen=True):
+    """The stream `to` (a kept `context.reply`) has room again; it had none since an `Item`."""
+
+    to: Any
+
+
+class StreamClosed(msgspec.Struct, frozen=True):
+    """Nobody reads the stream `to` any more: its reader closed it, or is gone."""
+
+    to: Any
 
 
 class Ping(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from actors import limits
-from actors.errors import ActorDied
+from actors.errors import ActorDied, ActorUnavailable
 from actors.runtime.cell import AnyActor, Cell, Restart
 from actors.runtime.effects import Effect, collect
 from actors.runtime.entities import PASSIVATED
@@ -252,6 +252,8 @@ class Supervision:
         for timer in (cell.timers or {}).values():
             timer.cancel()
         cell.timers = None
+        for stream in list(cell.streams or ()):
+            stream.fail(ActorUnavailable(f"{cell.address} ended meanwhile", maybe_executed=True))
         for address in cell.watching or ():
             watched = self._engine.cells.get(address)
             if watched is not None and watched.watchers:

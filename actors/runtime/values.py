@@ -1,0 +1,112 @@
+"""Plain values on the wire: msgpack, with large bytes lifted into frames of their own.
+
+Arguments and answers of calls are whatever the caller gives, so no type bounds them: depth, length
+and number of lifted bytes are checked here. A lifted value is a msgpack ext whose data is the
+number of its blob (a byte). What msgpack can't say (a set, a class) is a TypeError: nothing is
+silently turned into something else, but for tuples, which arrive as lists, and nothing is pickled.
+
+Used on one thread, the host's: the packer keeps its buffer from value to value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
+
+import msgpack
+
+from actors import limits
+from actors.errors import TooLarge
+
+__all__ = ["Blob", "decode_value", "encode_value"]
+
+Blob: TypeAlias = Any  # bytes, bytearray or memoryview; from the wire also a zmq.Frame
+
+_LIFTED: Final = 1  # the ext type
+_PACKER: Final = msgpack.Packer()
+_LARGE: Final = (bytes, bytearray, memoryview)
+
+
+def encode_value(value: Any) -> tuple[bytes, tuple[Blob, ...]]:
+    """Return a value's body and its blobs. Raises TypeError, TooLarge."""
+    blobs: list[Blob] = []
+    try:
+        if not _has_large(value):
+            body: bytes = _PACKER.pack(value)
+            if len(body) <= limits.BLOB_FROM_BYTES:
+                return body, ()
+        body = _PACKER.pack(_lift(value, blobs, limits.ENVELOPE_DEPTH))
+    except (ValueError, OverflowError) as error:
+        raise TypeError(f"it can't be sent: {error}") from None
+    if len(body) > limits.ENVELOPE_BYTES // 2:
+        raise TooLarge(f"{len(body)} bytes without its blobs, over {limits.ENVELOPE_BYTES // 2}")
+    return body, tuple(blobs)
+
+
+def decode_value(body: bytes | memoryview, blobs: tuple[Blob, ...] = ()) -> Any:
+    """Return the value of a body. Raises ValueError for one that is none, or is too deep."""
+
+    def lifted(code: int, data: bytes) -> bytes:
+        if code != _LIFTED or len(data) != 1 or data[0] >= len(blobs):
+            raise ValueError(f"ext {code} is no blob of this message")
+        blob = blobs[data[0]]
+        return blob if isinstance(blob, bytes) else bytes(blob)
+
+    try:
+        value = msgpack.unpackb(body, strict_map_key=False, ext_hook=lifted)
+    except (TypeError, RecursionError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    _check_depth(value)
+    return value
+
+
+def _has_large(value: Any) -> bool:
+    """Say whether it is, or holds within two levels, bytes to lift: most large arguments do."""
+    if isinstance(value, _LARGE):
+        return len(value) > limits.BLOB_FROM_BYTES
+    return any(
+        _is_large(inner) or any(map(_is_large, _children(inner))) for inner in _children(value)
+    )
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, _LARGE) and len(value) > limits.BLOB_FROM_BYTES
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _lift(value: Any, blobs: list[Blob], depth: int) -> Any:
+    """Return the value with its large bytes moved to `blobs`. Raises ValueError, TooLarge."""
+    if _is_large(value):
+        if len(value) > limits.BLOB_BYTES:
+            raise TooLarge(f"bytes of {len(value)}, over {limits.BLOB_BYTES} (BLOB_BYTES)")
+        if len(blobs) == limits.BLOBS_PER_MESSAGE:
+            raise TooLarge(f"over {limits.BLOBS_PER_MESSAGE} large bytes (BLOBS_PER_MESSAGE)")
+        blobs.append(bytes(value))  # a buffer could change before it is sent
+        return msgpack.ExtType(_LIFTED, bytes((len(blobs) - 1,)))
+    if depth == 0:
+        raise ValueError(f"deeper than {limits.ENVELOPE_DEPTH}")
+    if isinstance(value, dict):
+        return {key: _lift(inner, blobs, depth - 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lift(inner, blobs, depth - 1) for inner in value]
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse a value that is too deep. Raises ValueError."""
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(limits.ENVELOPE_DEPTH):
+        if not level:
+            return
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, list | dict)
+        ]
+    raise ValueError(f"deeper than {limits.ENVELOPE_DEPTH}")
