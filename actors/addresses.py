@@ -6,8 +6,10 @@ from typing import Final
 
 __all__ = [
     "AGENT",
+    "API",
     "EVENT_BUS",
     "EXECUTION",
+    "HISTORY",
     "HOME",
     "IMAGE",
     "LOG",
@@ -21,8 +23,10 @@ __all__ = [
 ]
 
 AGENT: Final = "/agent"
+API: Final = "/api"
 EVENT_BUS: Final = "/events"
 EXECUTION: Final = "/execution"
+HISTORY: Final = "/history"
 HOME: Final = "/home"
 IMAGE: Final = "/image"
 LOG: Final = "/log"

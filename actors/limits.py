@@ -77,6 +77,8 @@ SPEC_PROBLEMS: Final = 100  # the search for more ends
 DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
+SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)
+SECRETS: Final = 1_000  # further names are refused with Busy (429)
 KV_KEYS: Final = 100_000  # further keys are refused with Busy (429)
 IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
 
@@ -104,5 +106,6 @@ HISTORY_KEEP_BYTES: Final = 10 * 1024 * 1024 * 1024  # the oldest days go
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
 SSE_STREAMS: Final = 1_000  # a further stream is refused with Busy (429)
+DOOR_REQUESTS: Final = 8_192  # under way over the wire; further ones are refused with Busy
 LIST_ITEMS: Final = 500  # a larger `limit` is refused
 WAIT_S: Final = 60  # a longer `wait` is refused

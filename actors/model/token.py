@@ -25,7 +25,11 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     def accepts(self, secret: str, now_ms: int) -> bool:
         """Say whether the secret is this token's and the token is still valid; in constant time."""
         same = hmac.compare_digest(self.secret_hash, hash_secret(secret))
-        return same and (self.expires_ms == 0 or now_ms < self.expires_ms)
+        return same and not self.has_expired(now_ms)
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Say whether its time is over."""
+        return 0 < self.expires_ms <= now_ms
 
 
 def hash_secret(secret: str) -> bytes:

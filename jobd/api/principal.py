@@ -12,7 +12,7 @@ from actors.core.view import View
 from actors.model import keys
 from actors.model.token import SCOPES, parse_token
 
-__all__ = ["LOCAL", "Principal", "Scope", "authenticate"]
+__all__ = ["LOCAL", "Principal", "Scope", "authenticate", "is_valid"]
 
 Scope = Literal["public", "read", "run", "write", "admin"]
 
@@ -42,3 +42,11 @@ def authenticate(view: View, authorization: str | None, now_ms: int) -> Principa
     if entry is None or not entry.noun.accepts(secret, now_ms):
         return None
     return Principal(token_id, entry.noun.scopes)
+
+
+def is_valid(view: View, principal: Principal, now_ms: int) -> bool:
+    """Say whether the token of an earlier `authenticate` still is one."""
+    if principal.token_id == LOCAL.token_id:
+        return True
+    entry = view.get(keys.token(principal.token_id))
+    return entry is not None and not entry.noun.has_expired(now_ms)
