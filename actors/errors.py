@@ -21,6 +21,7 @@
     ├── Cancelled                 the call was cancelled; it did not run, or not to its end
     ├── DeadLetter                nobody has that address
     ├── Corrupt                   stored bytes fail their check; they are never served
+    ├── SealingKeyLost            this node's key doesn't open its secrets; they are never guessed
     ├── StorageFailed             the disk refused a write or an fsync; the node must stop
     ├── DataDirectory             in use, of another version, or not writable
     └── ConfigError               a key, a value or a port of the configuration is wrong
@@ -55,6 +56,7 @@ __all__ = [
     "OutcomeUnknown",
     "Problem",
     "ReadOnly",
+    "SealingKeyLost",
     "StorageFailed",
     "TaskError",
     "TooLarge",
@@ -237,6 +239,12 @@ class Corrupt(JobdError):
     """Stored bytes fail their check."""
 
     code = "corrupt"
+
+
+class SealingKeyLost(JobdError):
+    """This node's key is missing, is another one, or does not open what was sealed."""
+
+    code = "sealing_key_lost"
 
 
 class StorageFailed(JobdError):

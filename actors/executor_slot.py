@@ -2,7 +2,8 @@
 
 The slot compares what the store says of the attempt with what the job supervisor holds of it, at
 every change of either, and does the next thing (R4): start, leave, kill, finish, report lost,
-acknowledge. It keeps nothing that a restart would miss.
+acknowledge. It keeps nothing that a restart would miss. Secrets are opened here, just before the
+spawn, for the one message that brings them to the supervisor.
 
 Order at the end of an attempt: exit record → finish transaction (beside it the log is archived)
 → the feed shows the attempt gone → acknowledged → the slot is free.
@@ -10,7 +11,7 @@ Order at the end of an attempt: exit record → finish transaction (beside it th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import msgspec
@@ -75,9 +76,12 @@ class _Archive(msgspec.Struct, frozen=True):
 class ExecutorSlot(LoopActor):
     """One per slot of the node."""
 
-    def __init__(self, view: View, *, index: int, node: str) -> None:
+    def __init__(
+        self, view: View, *, index: int, node: str, open_secret: Callable[[str], str]
+    ) -> None:
         super().__init__()
         self._view = view
+        self._open_secret = open_secret
         self._index = index
         self._node = node
         self._clear()
@@ -89,6 +93,7 @@ class ExecutorSlot(LoopActor):
         self._held: Held | None = None
         self._instance = ""  # of the supervisor; empty until its mirror is complete
         self._link = 0
+        self._masks = False
         self._finishing = False
         self._archived: Archived | None = None
         self._archiving = False
@@ -115,6 +120,7 @@ class ExecutorSlot(LoopActor):
         if message.link != self._link:
             self._sent = ""
         self._held, self._instance, self._link = message.held, message.instance, message.link
+        self._masks = message.masks
         return self._act()
 
     @handles(Look)
@@ -174,7 +180,14 @@ class ExecutorSlot(LoopActor):
         assert self._spec is not None, "Begin brought the spec"
         job_id, index, n = keys.attempt_parts(self.attempt)
         what = launch(
-            self._spec, job_id=job_id, task_index=index, n=n, fence=self._fence, node=self._node
+            self._spec,
+            self._open_secret,
+            masks=self._masks,
+            job_id=job_id,
+            task_index=index,
+            n=n,
+            fence=self._fence,
+            node=self._node,
         )
         yield Tell(addresses.SUPERVISOR, Start(self.attempt, self._fence, what))
 

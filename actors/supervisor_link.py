@@ -80,13 +80,15 @@ class Unfollow(msgspec.Struct, frozen=True):
 class HeldNow(msgspec.Struct, frozen=True):
     """What this supervisor instance holds of an attempt; None: it does not know it.
 
-    `link` counts the links so far: what was sent on an earlier one may be lost.
+    `link` counts the links so far: what was sent on an earlier one may be lost. `masks` says
+    whether the supervisor keeps secrets out of what it writes.
     """
 
     attempt: str
     held: Held | None
     instance: str
     link: int
+    masks: bool
 
 
 class Discard(msgspec.Struct, frozen=True):
@@ -189,7 +191,9 @@ class SupervisorLink(LoopActor):
 
     def _now(self, attempt: str) -> HeldNow:
         assert self._welcome is not None, "a mirror has an instance"
-        return HeldNow(attempt, self._held.get(attempt), self._welcome.instance, self._links)
+        welcome = self._welcome
+        held = self._held.get(attempt)
+        return HeldNow(attempt, held, welcome.instance, self._links, welcome.masks_secrets)
 
     # -- what slots want
 

@@ -138,7 +138,7 @@ class AttemptRegistry:
 
     def __init__(self, *, instance: str, boot_id: str, cgroup: CgroupMode, pid: int) -> None:
         self.instance = instance
-        self._welcome = Welcome(VERSION, instance, boot_id, cgroup, pid)
+        self._welcome = Welcome(VERSION, instance, boot_id, cgroup, pid, masks_secrets=True)
         self._held: dict[str, _Holding] = {}
         self._node_id = ""
         self._incarnation = 0

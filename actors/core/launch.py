@@ -5,6 +5,7 @@ Pure: the slot hands over what it knows and sends what comes back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,7 +13,8 @@ import msgspec
 from actors import limits
 from actors.core.job.finish import LOST, Ending
 from actors.core.spec.output import read_output
-from actors.core.supervisor_protocol import ExitRecord, Launch
+from actors.core.supervisor_protocol import ExitRecord, Launch, SecretValues
+from actors.errors import JobdError, TooLarge, Unavailable
 from actors.model.job import Output
 from actors.model.spec import JobSpec
 
@@ -29,8 +31,27 @@ class LargeOutput(NamedTuple):
     detail: str = ""
 
 
-def launch(spec: JobSpec, *, job_id: str, task_index: int, n: int, fence: int, node: str) -> Launch:
-    """Return what to spawn for an attempt of a command job."""
+def launch(
+    spec: JobSpec,
+    open_secret: Callable[[str], str],
+    *,
+    masks: bool,
+    job_id: str,
+    task_index: int,
+    n: int,
+    fence: int,
+    node: str,
+) -> Launch:
+    """Return what to spawn for an attempt of a command job, its secrets opened.
+
+    Where one can't be had, or the supervisor is of an earlier release and does not mask
+    (`masks`), it is a launch that the supervisor registers and refuses: nothing is ever spawned
+    without a secret that it was to have.
+    """
+    try:
+        secrets = _opened(spec, open_secret, masks=masks)
+    except JobdError as error:
+        return Launch(argv=("",), refusal=error.message)
     return Launch(
         argv=spec.argv,
         environment=_environment(spec, job_id, task_index, n, fence, node),
@@ -51,7 +72,22 @@ def launch(spec: JobSpec, *, job_id: str, task_index: int, n: int, fence: int, n
         log_bytes=limits.LOG_ATTEMPT_BYTES,
         line_bytes=limits.LOG_LINE_BYTES,
         output_bytes=limits.OUTPUT_BYTES,
+        secrets=secrets,
     )
+
+
+def _opened(spec: JobSpec, open_secret: Callable[[str], str], *, masks: bool) -> SecretValues:
+    """Raises NotFound, SealingKeyLost, TooLarge; Unavailable where they would not be masked."""
+    if spec.secrets and not masks:
+        raise Unavailable(
+            "the job supervisor is of an earlier release and would not mask secrets;"
+            " it ends with the jobs that it holds"
+        )
+    values = {variable: open_secret(name) for variable, name in spec.secrets.items()}
+    size = sum([len(name) + len(value.encode()) + 2 for name, value in values.items()])
+    if size > limits.ENV_BYTES:
+        raise TooLarge(f"its secrets take {size} bytes; ENV_BYTES is {limits.ENV_BYTES}")
+    return SecretValues(values)
 
 
 def _environment(

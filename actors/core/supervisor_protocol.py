@@ -41,6 +41,7 @@ __all__ = [
     "NodeFrame",
     "Output",
     "Refused",
+    "SecretValues",
     "Signal",
     "Start",
     "Started",
@@ -58,11 +59,22 @@ HeldState = Literal["registered", "running", "exited"]
 ExitReason = Literal["exit", "signal", "timeout", "idle_timeout", "oom", "killed", "spawn", "lost"]
 
 
+class SecretValues(msgspec.Struct, frozen=True, array_like=True):
+    """Opened secrets by their variables. They pass through a socket and memory, never a file."""
+
+    by_variable: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Name the variables only: what is printed may end in a log."""
+        return f"SecretValues({', '.join(self.by_variable)})"
+
+
 class Launch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What to spawn and within which bounds. 0 or None: no bound of that kind.
 
-    The job sees PATH, HOME, LANG and TZ of the supervisor, then `environment`, then JOBD_OUTPUT
-    (a file to write its result to), JOBD_INPUT (if there is an input) and JOBD_ATTEMPT_KEY.
+    The job sees PATH, HOME, LANG and TZ of the supervisor, then `secrets` and `environment`, then
+    JOBD_OUTPUT (a file to write its result to), JOBD_INPUT (if there is an input) and
+    JOBD_ATTEMPT_KEY. Secrets are masked in its log, and not let into its inline output.
     """
 
     argv: tuple[str, ...]
@@ -84,6 +96,8 @@ class Launch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     log_bytes: int = 0  # kept of stdout and stderr together
     line_bytes: int = 0  # a longer line is cut into pieces
     output_bytes: int = 0  # a larger $JOBD_OUTPUT ends the attempt
+    secrets: SecretValues = SecretValues()
+    refusal: str = ""  # why it can't be launched: it is registered and ends, and nothing is spawned
 
 
 class ExitRecord(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -168,13 +182,17 @@ class Ack(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The supervisor introduces itself; `instance` is new with each supervisor process."""
+    """The supervisor introduces itself; `instance` is new with each supervisor process.
+
+    One of an earlier release, which goes on over an upgrade, does not mask what it writes.
+    """
 
     version: int
     instance: str
     boot_id: str
     cgroup: CgroupMode
     pid: int
+    masks_secrets: bool = False
 
 
 class Listing(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -12,6 +12,7 @@ import msgspec
 
 from actors.model.idempotency import IdempotencyKey
 from actors.model.job import Attempt, Job, Output, Permit, Task
+from actors.model.secret import SealKey, Secret
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import Token
@@ -28,6 +29,8 @@ NOUNS: Final[dict[str, Any]] = {
     "kv": bytes,
     "output": Output,
     "permit": Permit,
+    "sealkey": SealKey,
+    "secret": Secret,
     "session": Session,
     "spec": JobSpec,
     "task": Task,

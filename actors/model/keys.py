@@ -20,6 +20,10 @@ __all__ = [
     "outputs_of",
     "permit",
     "permits_of",
+    "seal_key",
+    "seal_key_generation",
+    "seal_keys",
+    "secret",
     "session",
     "spec",
     "task",
@@ -117,6 +121,26 @@ def closed(bucket: str) -> str:
 def token(token_id: str) -> str:
     """An access token, its secret hashed."""
     return f"token/{token_id}"
+
+
+def secret(name: str) -> str:
+    """A sealed secret."""
+    return f"secret/{name}"
+
+
+def seal_key(generation: int, node_id: str) -> str:
+    """The cluster's sealing key of a generation, wrapped for one node."""
+    return f"sealkey/{generation:05d}/{node_id}"
+
+
+def seal_keys() -> str:
+    """The prefix of all wraps."""
+    return "sealkey/"
+
+
+def seal_key_generation(key: str) -> int:
+    """Return the generation of a wrap's key."""
+    return int(key.split("/")[1])
 
 
 def kv(namespace: str, key: str) -> str:

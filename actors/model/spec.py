@@ -135,6 +135,8 @@ class JobSpec(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     # the spec's own idempotency key, resolved
     idempotency_key: str | None = None
     idempotency_ttl_ms: int = 86_400_000
+    # environment, from secrets: variable -> the secret's name
+    secrets: dict[str, str] = {}
 
     @property
     def fanned_out(self) -> bool:

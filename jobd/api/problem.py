@@ -35,6 +35,7 @@ STATUS: Final[dict[str, tuple[int, str]]] = {
     "outcome_unknown": (503, "Outcome unknown"),
     "precondition_failed": (412, "Precondition failed"),
     "read_only": (503, "Read-only"),
+    "sealing_key_lost": (500, "Sealing key lost"),
     "storage_failed": (503, "Storage failed"),
     "task_failed": (500, "An actor's method failed"),
     "timeout": (503, "No answer in time"),

@@ -40,6 +40,8 @@ from actors.backends.job_supervisor.spool import (
     last_line,
     write_whole,
 )
+from actors.core.redact import Redactor
+from actors.core.secret_forms import forms_of
 from actors.core.supervisor_protocol import ExitRecord, Launch
 
 __all__ = ["Attempts"]
@@ -86,6 +88,8 @@ class Attempts:
 
     def spawn(self, attempt: str, launch: Launch) -> tuple[int, int, int]:
         """Spawn; return (pid, start ticks, Unix milliseconds). Raises SpawnError."""
+        if launch.refusal:
+            raise SpawnError(launch.refusal)
         directory = self._spool.path(attempt)
         group = self._make_group(attempt, launch)
         try:
@@ -106,7 +110,12 @@ class Attempts:
             attempt,
             launch,
             child,
-            log=LogWriter(directory, log_bytes=launch.log_bytes, line_bytes=launch.line_bytes),
+            log=LogWriter(
+                directory,
+                log_bytes=launch.log_bytes,
+                line_bytes=launch.line_bytes,
+                masked=_secret_texts(launch),
+            ),
             output=f"{directory}/output",
             group=group,
             now=now,
@@ -258,6 +267,9 @@ class Attempts:
             return msgspec.structs.replace(exit_record, output_error=problem)
         if not size:
             return exit_record
+        if line is not None and Redactor(_secret_texts(process.launch)).finds(line):
+            problem = "$JOBD_OUTPUT holds the value of a secret, which would be stored in clear"
+            return msgspec.structs.replace(exit_record, output_error=problem)
         return msgspec.structs.replace(exit_record, output=line, output_size=size, output_path=path)
 
     # -- preparing a spawn
@@ -283,6 +295,7 @@ class Attempts:
         user = find_user(launch.user) if launch.user is not None else None
         environment = {
             **self._environment,
+            **launch.secrets.by_variable,
             **launch.environment,
             "JOBD_OUTPUT": f"{directory}/output",
             ATTEMPT_VARIABLE: attempt,
@@ -317,6 +330,11 @@ class Attempts:
             groups=os.getgrouplist(user.pw_name, user.pw_gid) if user is not None else (),
             join_files=group.join_files if group is not None else (),
         )
+
+
+def _secret_texts(launch: Launch) -> set[bytes]:
+    """Return what must not be seen of an attempt. Kept nowhere: the next one has its own."""
+    return {form for value in launch.secrets.by_variable.values() for form in forms_of(value)}
 
 
 def _now_ms() -> int:

@@ -1,7 +1,8 @@
 """Writes one attempt's stdout and stderr to its chunk files.
 
 Invariants
-1. Bytes of one stream come out in the order in which they came in, unchanged.
+1. Bytes of one stream come out in the order in which they came in, unchanged but for secrets,
+   which are masked before anything else is done with them: nothing here ever holds one.
 2. A record reaches the file in one write, before its sequence number is told to anyone.
 3. At most `log_bytes` are kept; one marker record says that the rest was dropped.
 4. What a full disk did not take is dropped whole, counted, and told by a marker once there is room.
@@ -10,17 +11,21 @@ Invariants
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Final
 
 from actors.backends.job_supervisor.spool import chunk_name, write_whole
 from actors.core.log_record import (
     PARTIAL,
+    STDERR,
+    STDOUT,
     SUPERVISOR,
     TRUNCATED,
     LogRecord,
     encode_record,
     line_count,
 )
+from actors.core.redact import Redactor
 from actors.limits import LOG_ATTEMPT_BYTES, LOG_CHUNK_BYTES, LOG_LINE_BYTES
 
 __all__ = ["LogWriter"]
@@ -29,9 +34,16 @@ _CLOSED: Final = -1
 
 
 class LogWriter:
-    """The log of one attempt."""
+    """The log of one attempt. `masked` are the texts that must not be seen in it."""
 
-    def __init__(self, directory: str, *, log_bytes: int = 0, line_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        directory: str,
+        *,
+        log_bytes: int = 0,
+        line_bytes: int = 0,
+        masked: Collection[bytes] = (),
+    ) -> None:
         self.next_seq = 0
         self.dropped_bytes = 0
         self.error = ""  # why records could not be written, if so
@@ -39,6 +51,7 @@ class LogWriter:
         self._room = log_bytes or LOG_ATTEMPT_BYTES
         self._line_bytes = line_bytes or LOG_LINE_BYTES
         self._open_lines: dict[int, bytes] = {}  # what came behind the last newline, by stream
+        self._redactors = {stream: Redactor(masked) for stream in (STDOUT, STDERR) if masked}
         self._truncated = False
         self._lost_bytes = 0  # since the last record that could be written
         self._fd = _CLOSED
@@ -46,6 +59,9 @@ class LogWriter:
 
     def feed(self, stream: int, data: bytes, now_ms: int) -> None:
         """Take what was read of a stream; whole lines are on disk when this returns."""
+        self._feed(stream, self._redactors[stream].feed(data) if self._redactors else data, now_ms)
+
+    def _feed(self, stream: int, data: bytes, now_ms: int) -> None:
         if open_line := self._open_lines.pop(stream, b""):
             data = open_line + data
         if len(data) > self._line_bytes:
@@ -75,6 +91,11 @@ class LogWriter:
 
     def flush(self, now_ms: int) -> None:
         """Write the open lines as pieces: a prompt is to be seen although no newline follows."""
+        for stream, redactor in self._redactors.items():
+            self._feed(stream, redactor.flush(), now_ms)
+        self._write_open_lines(now_ms)
+
+    def _write_open_lines(self, now_ms: int) -> None:
         for stream, data in sorted(self._open_lines.items()):
             self._append(stream, data, PARTIAL, now_ms)
         self._open_lines.clear()
@@ -82,11 +103,14 @@ class LogWriter:
     @property
     def has_open_line(self) -> bool:
         """Whether there is something to flush."""
-        return bool(self._open_lines)
+        held = self._redactors and any(r.has_held for r in self._redactors.values())
+        return bool(self._open_lines or held)
 
     def close(self, now_ms: int) -> None:
         """No more will come."""
-        self.flush(now_ms)
+        for stream, redactor in self._redactors.items():
+            self._feed(stream, redactor.close(), now_ms)
+        self._write_open_lines(now_ms)
         if self._fd != _CLOSED:
             os.close(self._fd)
             self._fd = _CLOSED

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from actors.core.spec.kinds import (
     BOOLEAN,
@@ -32,7 +32,7 @@ from actors.limits import CONCURRENCY_KEYS, DURATION_MS, TASKS
 from actors.model.ids import NAME_RE
 from actors.model.spec import Limits, NodeLost, Placement, Resources, Retry, Trigger
 
-__all__ = ["AS_WRITTEN", "COMMON", "OWN", "REQUIRED"]
+__all__ = ["AS_WRITTEN", "COMMON", "OWN", "REQUIRED", "SecretName"]
 
 # Keys whose plain YAML scalars stay text: nobody means a number by `VERSION: 1.10`.
 AS_WRITTEN: Final = frozenset(
@@ -80,6 +80,7 @@ _PLAINS: Final[Mapping[type, Kind]] = {
     bool: _PLAIN,
 }
 _SCHEMA: Final = map_of(_LINES, JSON)._replace(schema={"title": "JSON Schema", "type": "object"})
+_SECRET: Final = {"secret": Field("name", _NAME, "the name of a secret")}
 _LABELS: Final = map_of(_LABEL, either("text", _PLAINS))
 
 
@@ -170,6 +171,12 @@ _VOLUME: Final = {
 }
 
 
+class SecretName(NamedTuple):
+    """A variable that gets its value from a secret."""
+
+    name: str
+
+
 def _requeue_or_fail() -> Kind:
     word = choice("requeue", "fail")
 
@@ -190,8 +197,14 @@ COMMON: Final[dict[str, Field]] = {
     "type": Field("type", choice("command", "container", "js"), "what runs it"),
     "environment": Field(
         "environment",
-        map_of(_ENV_NAME, either("text", _PLAINS)),
-        "variables: text; numbers and booleans as text",
+        map_of(
+            _ENV_NAME,
+            either(
+                "text or {secret: NAME}",
+                {**_PLAINS, dict: record(_SECRET, SecretName, ("secret",))},
+            ),
+        ),
+        "variables: text; numbers and booleans as text; a secret's value by its name",
         "{}",
     ),
     "input": Field("input", JSON, "the job gets it as it is", "none"),

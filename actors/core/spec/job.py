@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actors.core.spec.document import read_document
-from actors.core.spec.form import AS_WRITTEN, COMMON, OWN, REQUIRED
+from actors.core.spec.form import AS_WRITTEN, COMMON, OWN, REQUIRED, SecretName
 from actors.core.spec.json_schema import schema_problems, value_problems
 from actors.core.spec.kinds import Field, read_fields
 from actors.core.spec.problems import Path, Place, Problems, TooManyProblemsError, shown
@@ -106,7 +106,7 @@ def _normal(obj: Values, problems: Problems, now_ms: int) -> JobSpec | None:
     _take_keys(values, problems)
     _take_fan_out(values, problems)
     _check_trigger(obj, values, problems, now_ms)
-    _check_environment(values, problems)
+    _take_environment(values, problems)
     values.setdefault(
         "node_lost", NodeLost(0, "requeue") if values.get("idempotent") else NodeLost()
     )
@@ -146,12 +146,14 @@ def _take_own(values: Values, type_: str, problems: Problems) -> None:
             problems.add(path, f"the arguments take {size} bytes; ARGV_BYTES is {ARGV_BYTES}")
 
 
-def _check_environment(values: Values, problems: Problems) -> None:
-    if not problems.clean("environment"):
+def _take_environment(values: Values, problems: Problems) -> None:
+    """Part the variables that are secrets from the others, and hold these to their limit."""
+    if "environment" not in values or not problems.clean("environment"):
         return
-    size = sum(
-        [len(name) + len(item.encode()) + 2 for name, item in values.get("environment", {}).items()]
-    )
+    given = values["environment"]
+    values["secrets"] = {k: item.name for k, item in given.items() if type(item) is SecretName}
+    values["environment"] = {k: item for k, item in given.items() if type(item) is str}
+    size = sum([len(name) + len(item.encode()) + 2 for name, item in values["environment"].items()])
     if size > ENV_BYTES:
         problems.add(("environment",), f"it takes {size} bytes; ENV_BYTES is {ENV_BYTES}")
 

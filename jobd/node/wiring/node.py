@@ -28,6 +28,7 @@ from actors.core.consensus.solo import Solo
 from actors.core.explain import explain, forecast
 from actors.core.placement import NodeCapacity
 from actors.core.ports import StateStore
+from actors.core.sealing import Vault
 from actors.core.supervisor_protocol import SupervisorFrame
 from actors.errors import Corrupt, JobdError, StorageFailed
 from actors.event_bus import EventBus
@@ -55,6 +56,7 @@ from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.metrics import NodeMetrics
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
+from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.stores import open_store
 
 __all__ = ["Node"]
@@ -99,6 +101,7 @@ class Node:
         self._disk = self._open_disk()
         self.state = self._disk.recovered.state
         self.metrics = NodeMetrics(self.state)
+        self._vault = Vault(self.state, directory.node_id, lambda: open_seal_box(directory.path))
         self._artifacts = Artifacts(directory.path / "artifacts")
         self._port = self._supervisor_port()
         self.gateway = self._make_gateway()
@@ -200,7 +203,9 @@ class Node:
         )
 
     def _slot_factory(self, index: int) -> Callable[[], ExecutorSlot]:
-        return lambda: ExecutorSlot(self.state, index=index, node=self._name)
+        return lambda: ExecutorSlot(
+            self.state, index=index, node=self._name, open_secret=self._vault.open
+        )
 
     def _slots_to_start(self, node: str) -> int:
         """Attempts of before a smaller `--slots` keep theirs until they end."""

@@ -16,8 +16,9 @@ from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica
 from actors.core.consensus.solo import Solo
 from actors.core.placement import NodeCapacity
+from actors.core.sealing import SealBox, Vault
 from actors.core.supervisor_protocol import ExitRecord
-from actors.errors import JobdError, StorageFailed
+from actors.errors import JobdError, SealingKeyLost, StorageFailed
 from actors.event_bus import EventBus
 from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
@@ -73,6 +74,7 @@ class NodeSim:
         log = _Log.open(disk.path("log"), _SEGMENT_BYTES, disk)
         self.recovered: Recovered = recover(log, machine.image, self.events)
         self.state = self.recovered.state
+        self._vault = Vault(self.state, NODE, _no_keys)
         self.gateway = self._make_gateway()
         self._port = SimPort(
             machine.supervisor,
@@ -150,7 +152,9 @@ class NodeSim:
         )
 
     def _slot(self, index: int) -> Callable[[], ExecutorSlot]:
-        return lambda: ExecutorSlot(self.state, index=index, node=NODE)
+        return lambda: ExecutorSlot(
+            self.state, index=index, node=NODE, open_secret=self._vault.open
+        )
 
     def _spawn(self, address: str, factory: Callable[[], Any], parent: str | None = None) -> None:
         def make() -> Any:
@@ -189,6 +193,10 @@ class NodeSim:
 
 def _ignore(_: object) -> None:
     pass
+
+
+def _no_keys() -> SealBox:
+    raise SealingKeyLost("no job of the simulation has a secret")
 
 
 class Machine:

@@ -21,7 +21,7 @@ BEFORE = "attempt/01hf7yat206banwvss5x221pg8/00000/0001"
         (addresses.SCHEDULER, SlotFree(0, BEFORE)),
         (addresses.SUPERVISOR, Listing(())),
         (addresses.AGENT, SupervisorReady(Welcome(1, "before", "boot", "none", 1), ())),
-        (addresses.slot(0), HeldNow(BEFORE, None, "before", 1)),
+        (addresses.slot(0), HeldNow(BEFORE, None, "before", 1, masks=True)),
     ],
 )
 def test_a_message_of_before_crashes_and_allows_nothing(address: str, message: object) -> None:

@@ -198,8 +198,9 @@ def test_normal_form(given: dict[str, Any], field: str, expected: Any) -> None:
         ({"umask": "088"}, "$.umask expected octal text"),
         ({"kill_signal": "TRM"}, "$.kill_signal expected TERM or INT"),
         ({"environment": {"A=B": "x"}}, '$.environment["A=B"] expected the name of an env'),
-        ({"environment": {"A": None}}, "$.environment.A expected text, got null"),
-        ({"environment": {"A": {"secret": "S"}}}, "$.environment.A expected text, got a mapping"),
+        ({"environment": {"A": None}}, "$.environment.A expected text or {secret: NAME}, got null"),
+        ({"environment": {"A": {"secret": "S"}}}, "$.environment.A.secret expected a name"),
+        ({"environment": {"A": {"secret": None}}}, "$.environment.A.secret secret is missing"),
         (
             {"timeout": 30},
             "$.timeout expected a duration such as 10s, 5m or 1h30m, got 30; timeout",

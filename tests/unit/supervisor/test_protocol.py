@@ -14,6 +14,7 @@ from actors.core.supervisor_protocol import (
     Hello,
     Launch,
     NodeFrame,
+    SecretValues,
     Start,
     SupervisorFrame,
     encode_frame,
@@ -28,8 +29,16 @@ def test_the_bytes_are_fixed() -> None:
     assert encode_frame(Ack("a")) == b"\0\0\0\x07\x92\xa3Ack\xa1a"
     start = encode_frame(Start("a", 1, Launch(argv=("x",), log_bytes=9)))
     assert start.hex() == (
-        "0000002894a55374617274a16101dc001391a17880c0c03fa45445524dcd2710c0c200000000c0c0c0090000"
+        "0000002b94a55374617274a16101dc001591a17880c0c03fa45445524dcd2710c0c200000000c0c0c0090000"
+        "9180a0"
     )
+
+
+def test_what_is_printed_names_no_secret() -> None:
+    start = Start("a", 1, Launch(argv=("x",), secrets=SecretValues({"TOKEN": "s3cret"})))
+    assert "TOKEN" in repr(start)
+    assert "s3cret" not in repr(start) + str(start)
+    assert b"s3cret" in encode_frame(start)
 
 
 def test_frames_come_whole_from_any_pieces() -> None:
