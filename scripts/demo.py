@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jobd.cli.client import Client
-from jobd.cli.discovery import discover
+from jobd.cli.discovery import Given, discover
 from jobd.cli.failure import Failure
 
 REPOSITORY = Path(__file__).parent.parent.absolute()
@@ -103,7 +103,7 @@ def find_node(node: subprocess.Popen[bytes]) -> Client | None:
     while node.poll() is None:
         try:
             if json.loads(note.read_bytes())["pid"] == node.pid:
-                client = Client(lambda: discover(None, None, data, os.environ))
+                client = Client(lambda: discover(Given(data=data), os.environ))
                 client.get("/readyz")
                 return client
         except (Failure, OSError):

@@ -8,13 +8,22 @@ from typing import Any
 
 import click
 
+from jobd.cli.apply import apply, diff, plan, validate
 from jobd.cli.client import Refused
-from jobd.cli.data import event, kv
+from jobd.cli.complete import CONTEXT
+from jobd.cli.completion import COMPLETE_VARIABLE, completion
+from jobd.cli.context import context as context_
+from jobd.cli.discovery import Given
+from jobd.cli.event import event
 from jobd.cli.failure import CANCELLED, USAGE, Failure
-from jobd.cli.job import job, run
+from jobd.cli.job import job
+from jobd.cli.job_create import run
+from jobd.cli.kv import kv
 from jobd.cli.node import api, status, token
+from jobd.cli.output import note_problems
 from jobd.cli.session import Session
 from jobd.cli.store import store
+from jobd.cli.top import top
 
 __all__ = ["cli", "main"]
 
@@ -27,41 +36,36 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-class _Commands(click.Group):
-    """Says where a command is that was looked for without its noun: `jobctl logs`."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in self.commands and name in job.commands:
-            raise click.UsageError(
-                f"No such command '{name}'. Did you mean 'jobctl job {name}'?", ctx
-            )
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
-    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--url", help="The node's URL; JOBD_URL.")
 @click.option("--token", help="The access token; JOBD_TOKEN.")
 @click.option("--data", help="A node's data directory, to find its URL and token in; JOBD_DATA.")
+@click.option("--context", type=CONTEXT, help="A context of `jobctl context`; JOBD_CONTEXT.")
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
     help="Show the version.",
 )  # fmt: skip
 @click.pass_context
-def cli(ctx: click.Context, url: str | None, token: str | None, data: str | None) -> None:
+def cli(
+    ctx: click.Context,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    context: str | None,
+) -> None:
     """Run jobs on a JobD node and see what becomes of them.
 
     On the node's own machine its URL and token are found without configuration.
     """
-    ctx.obj = Session(url, token, data)
+    ctx.obj = Session(Given(url, token, data, context))
 
 
-for command in (api, event, job, kv, run, status, store, token):
+for command in (
+    api, apply, completion, context_, diff, event, job, kv, plan, run, status, store, token, top,
+    validate,
+):  # fmt: skip
     cli.add_command(command)
 
 
@@ -71,6 +75,9 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(args: list[str] | None) -> int:
+    if COMPLETE_VARIABLE in os.environ:
+        # Somebody is typing: whatever goes wrong is not for their line.
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     try:
         result: Any = cli.main(args, prog_name="jobctl", standalone_mode=False)
         sys.stdout.flush()
@@ -78,7 +85,7 @@ def _run(args: list[str] | None) -> int:
         _say(e)
         return e.exit_code
     except click.ClickException as e:
-        e.show()
+        _say_usage(e)
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         return CANCELLED
@@ -89,15 +96,40 @@ def _run(args: list[str] | None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _say_usage(error: click.ClickException) -> None:
+    """One line of cause, one of remedy: the word that was meant, or where help is."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "jobctl"
+    cause, remedy = error.format_message(), f"See `{path} --help`."
+    if isinstance(error, click.NoSuchCommand | click.NoSuchOption):
+        cause = error.message
+        meant = list(error.possibilities or ())
+        if isinstance(error, click.NoSuchCommand):
+            meant = [f"{path} {name}" for name in meant]
+            meant += _elsewhere(error.command_name) if path == "jobctl" else []
+        if meant:
+            remedy = f"Did you mean {' or '.join(f'`{words}`' for words in meant)}?"
+    click.echo(f"jobctl: {cause}\n  {remedy}", err=True)
+
+
+def _elsewhere(verb: str) -> list[str]:
+    """Where a verb is that was looked for without its noun: `jobctl logs`."""
+    return [
+        f"jobctl {noun} {verb}"
+        for noun, group in cli.commands.items()
+        if isinstance(group, click.Group) and verb in group.commands
+    ]
+
+
 def _say(failure: Failure) -> None:
     """One line of cause, one of remedy; of a spec every problem with its place."""
     cause = failure.cause
     if isinstance(failure, Refused) and failure.problems:
         cause = "the spec is wrong; nothing was submitted"
-        for problem in failure.problems:
-            file, line, column = failure.file, problem["line"], problem["column"]
-            place = f"{file}:{line}:{column}: " if file and line else ""
-            click.echo(f"{place}{problem['path']}: {problem['message']}", err=True)
+        note_problems(failure.file, failure.problems)
     click.echo(f"jobctl: {cause}", err=True)
     if failure.remedy:
         click.echo(f"  {failure.remedy}", err=True)

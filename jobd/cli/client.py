@@ -1,4 +1,9 @@
-"""The HTTP client: http.client, problems as failures, submissions that are safe to repeat."""
+"""The HTTP client: http.client, problems as failures, submissions that are safe to repeat.
+
+Any node of a cluster will do. When one can't be reached, or says that it can't just now, the same
+request goes to the next, as long as that can't do twice what should happen once: a request that may
+have been received is repeated only if it reads or carries an idempotency key.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from actors.model.ids import make_id
 from jobd.cli import failure
@@ -31,14 +36,15 @@ Event = tuple[str, str, Any]  # (event, id, data)
 
 
 class Unreachable(Failure):
-    """The node did not answer."""
+    """A node did not answer; `sent`: it may have received the request."""
 
-    def __init__(self, url: str, why: str) -> None:
+    def __init__(self, url: str, why: str, *, sent: bool = True) -> None:
         super().__init__(
             f"no node reachable at {url} ({why})",
             remedy="Start one with `jobd start`, or name one with --url or JOBD_URL.",
             exit_code=failure.UNREACHABLE,
         )
+        self.sent = sent
 
 
 class Answer(NamedTuple):
@@ -55,32 +61,37 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """A node's API. One request per connection: a command makes few.
+    """The API of a cluster's nodes. One request per connection: a command makes few.
 
-    `locate` says where the node is, with which token; it is asked again while the node is away,
-    for it may come back at another port.
+    `locate` says where they are, with which token; it is asked again while none answers, for a node
+    may come back at another port. `timeout_s` bounds each step of a request.
     """
 
-    def __init__(self, locate: Callable[[], Found]) -> None:
+    def __init__(self, locate: Callable[[], Found], *, timeout_s: float = TIMEOUT_S) -> None:
         self._locate = locate
+        self._timeout_s = timeout_s
         self._reached = False  # whether a node answered: then it may come back
         self._go(locate())
 
     def _go(self, found: Found) -> None:
-        parts = urlsplit(found.url if "://" in found.url else f"http://{found.url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Failure(f"{found.url!r} is no URL of a node", exit_code=failure.USAGE)
-        self.url = f"{parts.scheme}://{parts.netloc}"
-        self._parts = parts
+        self._nodes = [_split(url) for url in found.urls]
         self._source, self._token = found.source, found.token
 
+    @property
+    def url(self) -> str:
+        """The node that is asked next."""
+        return f"{self._nodes[0].scheme}://{self._nodes[0].netloc}"
+
     def _pause(self) -> None:
-        """Wait a moment, then look where the node is now; another one than before is not it."""
+        """Wait a moment, then look where the nodes are now; other ones than before are not they."""
         time.sleep(PAUSE_S)
         with suppress(Failure):
             found = self._locate()
-            if found.source == self._source:
+            if found.source == self._source and len(found.urls) == 1:
                 self._go(found)
+
+    def _next_node(self) -> None:
+        self._nodes = [*self._nodes[1:], self._nodes[0]]  # one step: threads share a client
 
     def request(
         self,
@@ -96,9 +107,25 @@ class Client:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
-        connection = self._connect(TIMEOUT_S)
+        repeatable = method == "GET" or "Idempotency-Key" in sent
+        target = _target(path, query)
+        for left in reversed(range(len(self._nodes))):
+            try:
+                return self._ask(method, target, body, sent)
+            except Unreachable as e:
+                if not left or (e.sent and not repeatable):
+                    raise
+            except Refused as e:
+                unknown = e.code in ("outcome_unknown", "timeout")
+                if not left or e.status != 503 or (unknown and not repeatable):
+                    raise
+            self._next_node()
+        raise AssertionError("the last node's failure is raised")
+
+    def _ask(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        connection = self._connect(self._timeout_s)
         try:
-            response = self._send(connection, method, _target(path, query), body, sent)
+            response = self._send(connection, method, target, body, headers)
             answer = Answer(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException) as e:
             raise Unreachable(self.url, _why(e)) from None
@@ -117,10 +144,12 @@ class Client:
         """POST what must happen once: the same key again while the outcome is unknown.
 
         A key of our own has the form of an id, so it becomes the job's id and leaves no record.
+        Raises Unreachable at once where no node ever answered.
         """
         key = key or make_id(time.time_ns() // 1_000_000, secrets.randbits(80))
         headers = {**more.pop("headers", {}), "Idempotency-Key": key}
-        self.request("GET", "/healthz")
+        if not self._reached:
+            self.request("GET", "/healthz")
         return self._patiently(
             lambda: self.request("POST", path, body=body, headers=headers, **more)
         )
@@ -133,22 +162,28 @@ class Client:
         """Yield the events of a stream, across reconnections, until the caller stops.
 
         Resumes after the last id, so nothing is repeated or left out that the server does not tell
-        as a gap. Raises Unreachable when the node stays away.
+        as a gap. Raises Unreachable when no node has it any more.
         """
-        since = time.monotonic()
+        since, failures = time.monotonic(), 0
         while True:
             try:
                 for event in self._stream_once(path, query, after):
-                    since = time.monotonic()
+                    since, failures = time.monotonic(), 0
                     after = event[1] or after
                     yield event
                 lost = Unreachable(self.url, "the stream ended")
+            except Unreachable as e:
+                lost = e
             except (OSError, http.client.HTTPException) as e:
                 lost = Unreachable(self.url, _why(e))
             except Refused as e:
                 if e.code not in _NOT_NOW:
                     raise
                 lost = Unreachable(self.url, e.cause)
+            self._next_node()
+            failures += 1
+            if failures < len(self._nodes):
+                continue
             if not self._reached or time.monotonic() - since > PATIENCE_S:
                 raise lost
             self._pause()
@@ -177,11 +212,15 @@ class Client:
             self._pause()
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname, self._parts.port
-        assert host is not None, "checked in __init__"
-        if self._parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s)
-        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+        node = self._nodes[0]
+        secure = node.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(node.hostname or "", node.port, timeout=timeout_s)
+        try:
+            connection.connect()
+        except OSError as e:
+            raise Unreachable(self.url, _why(e), sent=False) from None
+        return connection
 
     def _send(
         self,
@@ -207,6 +246,7 @@ class Refused(Failure):
             remedy=problem.get("remedy", ""),
             exit_code=failure.of_problem(status, self.code),
         )
+        self.status = status
         self.problems: list[dict[str, Any]] = problem.get("errors", [])
         self.file: str | None = None  # that the places of the problems are in
 
@@ -217,6 +257,13 @@ def _failed(answer: Answer) -> Refused:
     except ValueError:
         problem = {}
     return Refused(answer.status, problem if isinstance(problem, dict) else {})
+
+
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Failure(f"{url!r} is no URL of a node", exit_code=failure.USAGE)
+    return parts
 
 
 def _target(path: str, query: dict[str, Any] | None) -> str:

@@ -1,94 +1,106 @@
 """Where the node is, and with which token: found without configuration on the node's machine.
 
-The first that names a URL wins:
-1. --url and --token, or JOBD_URL and JOBD_TOKEN
-2. a data directory: --data or JOBD_DATA, which must have a node in it; else ./jobd-data
-3. $XDG_RUNTIME_DIR/jobd: where a node of this user says where its data directory is
-4. ~/.config/jobd/config.toml: url, token
-5. http://127.0.0.1:8080
-With a URL of its own but no token, a command takes the token of the place that names that URL.
+The first that says where wins; of those that stand together, the first named here:
+1. the command line: --url, --data, --context
+2. the environment: JOBD_URL, JOBD_DATA, JOBD_CONTEXT
+3. the current context of ~/.config/jobd/config.toml, unless it is `local`
+4. what is found on this machine: a node in ./jobd-data; a node of this user, which says in
+   $XDG_RUNTIME_DIR/jobd where its data directory is; http://127.0.0.1:8080
+A token is --token, else JOBD_TOKEN, else the one of the place that names the URL.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from jobd.cli.failure import UNREACHABLE, USAGE, Failure
+from jobd.cli.config_file import LOCAL, ConfigFile
+from jobd.cli.failure import UNREACHABLE, Failure
 
-__all__ = ["DEFAULT_URL", "Found", "discover"]
+__all__ = ["DEFAULT_URL", "Found", "Given", "discover"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 
-class _Place(NamedTuple):
-    """A node's URL and a token for it, and what named them; either may be unknown."""
+class Given(NamedTuple):
+    """What the command line says of where the node is."""
 
-    source: str
-    url: str | None
-    token: str | None
+    url: str | None = None
+    token: str | None = None
+    data: str | None = None
+    context: str | None = None
 
 
 class Found(NamedTuple):
-    """The node to go to. A node that restarts elsewhere is found at the same source."""
+    """The nodes to go to, any of which will do.
+
+    One that restarts elsewhere is found at the same source.
+    """
 
     source: str
-    url: str
+    urls: tuple[str, ...]
     token: str | None
 
 
-def discover(url: str | None, token: str | None, data: str | None, env: Mapping[str, str]) -> Found:
-    """Return the node to go to.
+def discover(given: Given, env: Mapping[str, str]) -> Found:
+    """Return the nodes to go to.
 
-    Raises Failure on a configuration that can't be read, or when a data directory was named and
-    has no running node in it: any other node would be the wrong one.
+    Raises Failure on a configuration that can't be read, on a context that is not there, or when a
+    data directory was named and has no running node in it: any other node would be the wrong one.
     """
-    url, token = url or env.get("JOBD_URL"), token or env.get("JOBD_TOKEN")
-    data = data or env.get("JOBD_DATA")
-    if url and token:
-        return Found("given", url, token)
-    for place in _places(data, env):
-        if place.url and (url is None or place.url == url):
-            return Found("given" if url else place.source, place.url, token or place.token)
-        if data and not url:
+    url, token, data, context = given
+    token = token or env.get("JOBD_TOKEN")
+    if not (url or data or context):
+        url, data, context = (env.get(f"JOBD_{name}") for name in ("URL", "DATA", "CONTEXT"))
+    if url:
+        return Found("given", (url,), token or _token_of(url, data or env.get("JOBD_DATA"), env))
+    if data:
+        found = _node_in(Path(data))
+        if found is None:
             raise Failure(
                 f"no node runs in {data}",
                 remedy=f"Start one with `jobd start --data {data}`.",
                 exit_code=UNREACHABLE,
             )
-    return Found("given" if url else "default", url or DEFAULT_URL, token)
+        return found._replace(token=token or found.token)
+    config = ConfigFile.read(env)
+    name = context or config.current
+    if name != LOCAL:
+        chosen = config.context(name)
+        return Found(f"context {name}", chosen.urls, token or chosen.token)
+    for found in _local_nodes(env):
+        return found._replace(token=token or found.token)
+    return Found("default", (DEFAULT_URL,), token)
 
 
-def _places(data: str | None, env: Mapping[str, str]) -> Iterator[_Place]:
-    yield _data_directory(Path(data or "jobd-data"))
+def _token_of(url: str, data: str | None, env: Mapping[str, str]) -> str | None:
+    named = _node_in(Path(data)) if data else None
+    first = [] if named is None else [named]
+    for found in (*first, *_local_nodes(env)):
+        if url in found.urls:
+            return found.token
+    for context in ConfigFile.read(env).contexts.values():
+        if url in context.urls:
+            return context.token
+    return None
+
+
+def _local_nodes(env: Mapping[str, str]) -> Iterator[Found]:
+    here = _node_in(Path("jobd-data"))
+    if here is not None:
+        yield here
     runtime = env.get("XDG_RUNTIME_DIR")
-    if runtime:
-        pointed = _json(Path(runtime) / "jobd" / "node.json")
-        if "data" in pointed:
-            yield _data_directory(Path(pointed["data"]))
-    home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", "~"), ".config")  # noqa: PTH118
-    yield _config(Path(home) / "jobd" / "config.toml")
+    pointed = _json(Path(runtime) / "jobd" / "node.json") if runtime else {}
+    there = _node_in(Path(pointed["data"])) if "data" in pointed else None
+    if there is not None:
+        yield there
 
 
-def _data_directory(data: Path) -> _Place:
-    node = _json(data / "run" / "node.json")
-    return _Place(str(data), node.get("url"), _text(data / "admin.token"))
-
-
-def _config(path: Path) -> _Place:
-    text = _text(path)
-    if text is None:
-        return _Place(str(path), None, None)
-    import tomllib
-
-    try:
-        config = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise Failure(f"{path}: {e}", remedy="Mend or remove the file.", exit_code=USAGE) from None
-    return _Place(str(path), config.get("url"), config.get("token"))
+def _node_in(data: Path) -> Found | None:
+    url = _json(data / "run" / "node.json").get("url")
+    return Found(str(data), (str(url),), _text(data / "admin.token")) if url else None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from jobd.cli import failure
 from jobd.cli.client import Client
 from jobd.cli.failure import Failure
 from jobd.cli.output import note
+from jobd.cli.progress import telling_why
 
 __all__ = [
     "cancelling_on_interrupt",
+    "exit_as",
     "follow_log",
     "leaving_on_interrupt",
     "wait_for",
@@ -37,17 +39,20 @@ def follow_log(
 ) -> dict[str, Any]:
     """Copy a job's log until the job is over; return the job as it ended.
 
-    `attempt` is the first one to tell, 0 the last there is.
+    `attempt` is the first one to tell, 0 the last there is. Until the first output comes, a
+    terminal is told what the job waits for.
     """
     query = {"attempt": attempt, "task": task, "since": since}
-    for event, _, data in client.stream(f"/jobs/{job_id}/logs/stream", query):
-        if event == "log":
-            write_record(data)
-        elif event == "gap":
-            note(f"jobctl: lines {data['from']} to {data['to'] - 1} of the log are lost")
-        elif event == "end":
-            ended: dict[str, Any] = data
-            return ended
+    with telling_why(client, job_id) as line:
+        for event, _, data in client.stream(f"/jobs/{job_id}/logs/stream", query):
+            line.close()
+            if event == "log":
+                write_record(data)
+            elif event == "gap":
+                note(f"jobctl: lines {data['from']} to {data['to'] - 1} of the log are lost")
+            elif event == "end":
+                ended: dict[str, Any] = data
+                return ended
     raise AssertionError("a stream ends with an end or a failure")
 
 
@@ -63,7 +68,15 @@ def write_record(record: dict[str, Any]) -> None:
 def wait_for(
     client: Client, job_id: str, *, until: str = "terminal", timeout_s: float | None = None
 ) -> dict[str, Any]:
-    """Return the job once it has ended, or runs. Raises Failure when the time is over."""
+    """Return the job once it has ended, or runs. Raises Failure when the time is over.
+
+    Meanwhile a terminal is told how it stands.
+    """
+    with telling_why(client, job_id):
+        return _wait_for(client, job_id, until, timeout_s)
+
+
+def _wait_for(client: Client, job_id: str, until: str, timeout_s: float | None) -> dict[str, Any]:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     reached = _ENDED if until == "terminal" else _ENDED | {"running"}
     while True:
@@ -79,6 +92,15 @@ def wait_for(
                 remedy=f"`jobctl job why {job_id}` says what it waits for.",
                 exit_code=failure.WAITED_OUT,
             )
+
+
+def exit_as(ended: dict[str, Any]) -> None:
+    """Exit as the job did, saying why where its code alone does not."""
+    code = failure.of_job(ended)
+    if code and ended.get("reason") not in (None, "exit"):
+        why = ended.get("detail") or ended["reason"]
+        note(f"jobctl: job {ended['id']} {ended['state']}: {why}")
+    raise SystemExit(code)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ import click
 from jobd.cli.failure import INVALID_SPEC, USAGE, Failure
 
 __all__ = [
+    "DASHES",
+    "TYPES",
     "SpecCommand",
     "make_spec",
     "name_of",
@@ -25,6 +27,7 @@ __all__ = [
     "spec_options",
 ]
 
+TYPES: Final = click.Choice(["command", "container", "js"])
 YAML: Final = "application/yaml"
 DASHES: Final = "jobd.dashes"  # in the context: everything stood behind `--`
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import click
 
+from jobd.cli.complete import TOKEN
 from jobd.cli.failure import USAGE, Failure
 from jobd.cli.job_spec import read_argument
-from jobd.cli.output import Column, age, note, output_option, print_items, print_one
+from jobd.cli.output import (
+    Column,
+    age,
+    field_lines,
+    note,
+    output_option,
+    print_items,
+    print_one,
+    write_bytes,
+)
 from jobd.cli.session import Session, pass_session
+from jobd.cli.watch import watch, watch_option
 
 __all__ = ["api", "status", "token"]
 
@@ -26,10 +36,14 @@ _TOKENS: Final[tuple[Column, ...]] = (
 
 
 @click.command()
+@watch_option
 @output_option
 @pass_session
-def status(session: Session, form: str) -> None:
+def status(session: Session, watching: bool, form: str) -> None:
     """Show the node and how its jobs stand."""
+    if watching:
+        watch(session.client, form, "/status", {}, lines=lambda body: field_lines(form, body))
+        return
     body = session.client.get("/status")
     print_one(form, body, name=f"node/{body['name']}")
 
@@ -66,7 +80,7 @@ def list_(session: Session, form: str) -> None:
 
 
 @token.command()
-@click.argument("token_id", metavar="ID")
+@click.argument("token_id", metavar="ID", type=TOKEN)
 @pass_session
 def revoke(session: Session, token_id: str) -> None:
     """Revoke a token by its id."""
@@ -103,7 +117,4 @@ def api(
         body=None if data is None else read_argument(data),
         headers=sent,
     )
-    sys.stdout.buffer.write(answer.body)
-    if answer.body and not answer.body.endswith(b"\n") and sys.stdout.isatty():
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+    write_bytes(answer.body)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,12 +16,18 @@ __all__ = [
     "FORMATS",
     "Column",
     "age",
+    "coloured",
+    "field_lines",
     "moment",
     "note",
+    "note_problems",
     "output_option",
     "print_items",
+    "print_lines",
     "print_one",
     "state",
+    "table_lines",
+    "write_bytes",
 ]
 
 FORMATS: Final = ("table", "wide", "json", "yaml", "name")
@@ -63,8 +69,7 @@ def print_items(
         for item in items:
             click.echo(f"{kind}/{item[key]}")
     else:
-        shown = [*columns, *wide] if form == "wide" else list(columns)
-        _print_table(shown, items)
+        print_lines(table_lines([*columns, *wide] if form == "wide" else columns, items))
 
 
 def print_one(form: str, body: dict[str, Any], *, name: str) -> None:
@@ -74,10 +79,53 @@ def print_one(form: str, body: dict[str, Any], *, name: str) -> None:
     elif form == "name":
         click.echo(name)
     else:
-        width = max(map(len, body))
-        for field, value in body.items():
-            if form == "wide" or value not in (None, "", {}, [], False):
-                click.echo(f"{field:<{width}}  {_cell(value)}")
+        print_lines(field_lines(form, body))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines of data."""
+    for line in lines:
+        click.echo(line)
+
+
+def field_lines(form: str, body: dict[str, Any]) -> list[str]:
+    """Return an object's fields, a line each; `wide` has those that are empty too."""
+    width = max(map(len, body))
+    return [
+        f"{field:<{width}}  {_cell(value)}".rstrip()
+        for field, value in body.items()
+        if form == "wide" or value not in (None, "", {}, [], False)
+    ]
+
+
+def table_lines(columns: Sequence[Column], items: Sequence[dict[str, Any]]) -> list[str]:
+    """Return items as lines below their titles, in columns as wide as they need."""
+    rows = [[title for title, _ in columns]]
+    rows += [[value(item) or "-" for _, value in columns] for item in items]
+    widths = [max(len(click.unstyle(row[i])) for row in rows) for i in range(len(columns))]
+    return [
+        "  ".join(
+            cell + " " * (width - len(click.unstyle(cell)))
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def note_problems(file: str | None, problems: Iterable[dict[str, Any]]) -> None:
+    """Say everything that is wrong with a spec, each with its place where that is known."""
+    for problem in problems:
+        line, column = problem["line"], problem["column"]
+        place = f"{file}:{line}:{column}: " if file and line else f"{file}: " if file else ""
+        note(f"{place}{problem['path']}: {problem['message']}")
+
+
+def write_bytes(data: bytes) -> None:
+    """Write bytes to stdout as they are; a line's end is added for a terminal only."""
+    sys.stdout.buffer.write(data)
+    if data and not data.endswith(b"\n") and sys.stdout.isatty():
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:
@@ -86,11 +134,19 @@ def note(text: str) -> None:
 
 
 def state(item: dict[str, Any]) -> str:
-    """Return a job's state, coloured on a terminal."""
-    text = str(item["state"])
-    colour = _COLOURS.get(text)
-    plain = colour is None or "NO_COLOR" in os.environ or not sys.stdout.isatty()
-    return text if plain else click.style(text, fg=colour)
+    """Return a job's state, coloured where colours are wanted."""
+    return coloured(str(item["state"]), _COLOURS.get(str(item["state"])))
+
+
+def coloured(text: str, colour: str | None) -> str:
+    """Return text for stdout, in this colour on a terminal.
+
+    NO_COLOR takes the colours away (https://no-color.org), CLICOLOR_FORCE gives them to a pipe.
+    """
+    if colour is None or os.environ.get("NO_COLOR"):
+        return text
+    forced = os.environ.get("CLICOLOR_FORCE", "0") != "0"
+    return click.style(text, fg=colour) if forced or sys.stdout.isatty() else text
 
 
 def age(stamp: str | None) -> str:
@@ -116,18 +172,6 @@ def _print_data(form: str, body: dict[str, Any]) -> None:
     import yaml
 
     click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), nl=False)
-
-
-def _print_table(columns: Sequence[Column], items: Sequence[dict[str, Any]]) -> None:
-    rows = [[title for title, _ in columns]]
-    rows += [[value(item) or "-" for _, value in columns] for item in items]
-    widths = [max(len(click.unstyle(row[i])) for row in rows) for i in range(len(columns))]
-    for row in rows:
-        cells = [
-            cell + " " * (width - len(click.unstyle(cell)))
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        click.echo("  ".join(cells).rstrip())
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,7 @@ import click
 
 from actors.model.ids import is_id
 from jobd.cli.client import Client
-from jobd.cli.discovery import discover
+from jobd.cli.discovery import Given, discover
 from jobd.cli.failure import NOT_FOUND, USAGE, Failure
 
 __all__ = ["Session", "pass_session"]
@@ -18,14 +18,14 @@ __all__ = ["Session", "pass_session"]
 class Session:
     """One run of jobctl. The node is looked for when a command first needs it."""
 
-    def __init__(self, url: str | None, token: str | None, data: str | None) -> None:
-        self._given = (url, token, data)
-        self.data = data
+    def __init__(self, given: Given) -> None:
+        self.given = given
+        self.data = given.data
 
     @cached_property
     def client(self) -> Client:
         """The node's API."""
-        return Client(lambda: discover(*self._given, os.environ))
+        return Client(lambda: discover(self.given, os.environ))
 
     def job_id(self, reference: str) -> str:
         """Return the id that an id, a unique id prefix or a name (the newest job's) stands for."""

@@ -1,4 +1,4 @@
-"""jobctl as a whole: exit codes, discovery, start-up, other nouns, the API one-to-one."""
+"""jobctl as a whole: exit codes, discovery, start-up, other nouns."""
 
 from __future__ import annotations
 
@@ -15,54 +15,12 @@ import pytest
 
 from actors.core.job import Ending
 from actors.errors import ReadOnly
-from jobd.cli.__main__ import cli
-from jobd.cli.discovery import DEFAULT_URL, discover
+from jobd.cli.discovery import DEFAULT_URL, Given, discover
 from jobd.cli.failure import Failure
-from jobd.http.app import route_table
 from tests.unit.cli.conftest import Jobctl
 from tests.unit.http.facade import Facade
 
 JOBCTL = [sys.executable, "-m", "jobd.cli"]
-# Every operation of the API and the command that makes it; what has none says why.
-COMMANDS = {
-    "cancel_job": "job cancel",
-    "create_token": "token create",
-    "delete_job": "job delete",
-    "delete_value": "kv delete",
-    "emit_event": "event emit",
-    "explain_job": "job why",
-    "get_artifact": "api",
-    "get_job": "job get",
-    "get_liveness": "api",
-    "get_openapi": "api",
-    "get_output": "api",
-    "get_readiness": "api",
-    "get_status": "status",
-    "get_value": "kv get",
-    "list_artifacts": "api",
-    "list_attempts": "api",
-    "list_events": "event list",
-    "list_job_events": "event list",
-    "list_jobs": "job list",
-    "list_tokens": "token list",
-    "list_values": "kv list",
-    "put_value": "kv put",
-    "read_logs": "job logs",
-    "retry_job": "job retry",
-    "revoke_token": "token revoke",
-    "stream_events": "event tail",
-    "stream_logs": "job logs",
-    "submit_batch": "api",
-    "submit_job": "job create",
-}
-
-
-def test_every_operation_has_a_command() -> None:
-    assert {route.operation for _, route in route_table()} == set(COMMANDS)
-    for path in COMMANDS.values():
-        command: object = cli
-        for word in path.split():
-            command = getattr(command, "commands", {})[word]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +45,8 @@ def test_usage_errors_are_64(jobctl: Jobctl, args: list[str]) -> None:
 
 
 def test_a_verb_without_its_noun_is_told_where_it_is(jobctl: Jobctl) -> None:
-    assert "Did you mean 'jobctl job logs'?" in jobctl("logs", "x").err
-    assert "Did you mean" not in jobctl("lags").err
+    assert "Did you mean `jobctl job logs`?" in jobctl("logs", "x").err
+    assert "Did you mean" not in jobctl("xyzzy").err
 
 
 def test_no_node_is_69_with_a_remedy(jobctl: Jobctl) -> None:
@@ -159,30 +117,40 @@ def test_discovery_order(tmp_path: Path) -> None:
         return folder
 
     def found(env: dict[str, str], **given: str) -> tuple[str, str | None]:
-        _, url, token = discover(given.get("url"), given.get("token"), given.get("data"), env)
+        _, (url,), token = discover(Given(**given), env)
         return url, token
 
     home = tmp_path / "home"
     config = home / ".config" / "jobd" / "config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text('url = "http://far:1"\ntoken = "t-config"\n')
     env = {"HOME": str(home)}
-    assert found({"HOME": "/nowhere"}) == (DEFAULT_URL, None)
-    assert found(env) == ("http://far:1", "t-config")
+    assert found(env) == (DEFAULT_URL, None)
     runtime = tmp_path / "runtime"
     (runtime / "jobd").mkdir(parents=True)
     pointed = node(tmp_path / "pointed", "http://pointed:1", "t-pointed")
     (runtime / "jobd" / "node.json").write_text(json.dumps({"data": str(pointed)}))
     env["XDG_RUNTIME_DIR"] = str(runtime)
     assert found(env) == ("http://pointed:1", "t-pointed")
+    far = '[contexts.far]\nurls = ["http://far:1"]\ntoken = "t-far"\n'
+    config.write_text(far)
+    assert found(env) == ("http://pointed:1", "t-pointed")
+    config.write_text(f'current = "far"\n{far}')
+    assert found(env) == ("http://far:1", "t-far")
+    assert found({**env, "JOBD_CONTEXT": "local"}) == ("http://pointed:1", "t-pointed")
     env["JOBD_DATA"] = str(node(tmp_path / "data", "http://data:1", "t-data"))
     assert found(env) == ("http://data:1", "t-data")
     given = str(node(tmp_path / "given", "http://given:1", "t-given"))
     assert found(env, data=given) == ("http://given:1", "t-given")
+    assert found(env, context="far") == ("http://far:1", "t-far")
+    assert found(env, context="far", token="t") == ("http://far:1", "t")
     env["JOBD_URL"] = "http://env:1"
     assert found(env) == ("http://env:1", None)
     assert found(env, url="http://flag:1", token="t") == ("http://flag:1", "t")
     assert found(env, url="http://data:1") == ("http://data:1", "t-data")
+    assert found(env, url="http://far:1") == ("http://far:1", "t-far")
+    assert found(env, data=given) == ("http://given:1", "t-given")
+    with pytest.raises(Failure, match="no context 'near'"):
+        found(env, context="near")
     config.write_text("url = ")
     with pytest.raises(Failure, match=r"config\.toml"):
         found({"HOME": str(home)})
@@ -190,7 +158,7 @@ def test_discovery_order(tmp_path: Path) -> None:
 
 def test_named_directory_without_a_node_is_not_another_node(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no node runs in") as caught:
-        discover(None, None, str(tmp_path), {"HOME": "/nowhere"})
+        discover(Given(data=str(tmp_path)), {"HOME": "/nowhere"})
     assert caught.value.exit_code == 69
 
 

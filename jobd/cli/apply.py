@@ -1,0 +1,190 @@
+"""jobctl apply, diff, plan and validate: jobs that are kept as files.
+
+A job is one run of its spec, so to apply the same content again makes no second one: the
+idempotency key is the content's digest, for as long as the node keeps keys (IDEMPOTENCY_TTL_S).
+Content is what the file says, not how: comments, the order of keys and YAML or JSON don't matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import click
+
+from jobd.cli.client import Client, Refused
+from jobd.cli.documents import (
+    Document,
+    check,
+    file_option,
+    is_valid,
+    read_documents,
+    values_of,
+)
+from jobd.cli.failure import INVALID_SPEC, Failure
+from jobd.cli.output import (
+    Column,
+    coloured,
+    note,
+    note_problems,
+    output_option,
+    print_items,
+    print_lines,
+)
+from jobd.cli.progress import StatusLine
+from jobd.cli.session import Session, pass_session
+
+__all__ = ["apply", "diff", "plan", "validate"]
+
+DIFFERENT: Final = 1
+YAML: Final = {"Content-Type": "application/yaml"}
+_APPLIED: Final[tuple[Column, ...]] = (
+    ("RESULT", lambda item: item["result"]),
+    ("NAME", lambda item: item["name"]),
+    ("ID", lambda item: item["id"]),
+    ("FILE", lambda item: item["file"]),
+)
+
+
+@click.command()
+@file_option
+@output_option
+@pass_session
+def apply(session: Session, files: tuple[str, ...], form: str) -> None:
+    """Create the jobs of files, each content once: what was applied before is `unchanged`.
+
+    A spec that is wrong or refused is told with its place; the others are applied.
+    """
+    applied: list[dict[str, Any]] = []
+    try:
+        for item in _each(read_documents(files), lambda each: _apply(session.client, each)):
+            applied.append(item)  # noqa: PERF402 - what was applied is told though the rest fails
+    finally:
+        print_items(form, {"items": applied}, kind="job", columns=_APPLIED)
+
+
+@click.command()
+@file_option
+def validate(files: tuple[str, ...]) -> None:
+    """Check the specs of files; no node is asked. Tells everything that is wrong, exits with 78."""
+    documents = read_documents(files)
+    check(documents)
+    note(f"{len(documents)} spec{'s are' if len(documents) > 1 else ' is'} valid")
+
+
+@click.command()
+@file_option
+@pass_session
+def diff(session: Session, files: tuple[str, ...]) -> None:
+    """Compare files with the newest jobs of their names, in normal form; 1 when they differ."""
+    differ = False
+    for lines in _each(read_documents(files), lambda each: _diff(session.client, each)):
+        print_lines(lines)
+        differ = differ or bool(lines)
+    if differ:
+        raise SystemExit(DIFFERENT)
+
+
+@click.command()
+@file_option
+@output_option
+@pass_session
+def plan(session: Session, files: tuple[str, ...], form: str) -> None:
+    """Say what the jobs of files would do now: their specs in full, and the nodes that fit."""
+    plans = _each(read_documents(files), lambda each: _plan(session.client, each))
+    if form == "table":
+        for item in plans:
+            print_lines(_plan_lines(item))
+        return
+    named = [{"name": item["spec"]["name"], **item} for item in plans]
+    print_items(form, {"items": named}, kind="job", columns=_PLANNED, key="name")
+
+
+_PLANNED: Final[tuple[Column, ...]] = (
+    ("NAME", lambda item: item["name"]),
+    ("STATE", lambda item: item["state"]),
+    ("FITS", lambda item: "yes" if item["fits"] else "no"),
+    ("WHY", lambda item: item["reasons"][0]["message"]),
+    ("FILE", lambda item: item["file"]),
+)
+
+
+def _each(documents: Sequence[Document], do: Callable[[Document], Any]) -> Iterator[Any]:
+    """Yield what is done with each valid document; raise Failure behind the last if any failed."""
+    line, codes = StatusLine(), []
+    for number, document in enumerate(documents, 1):
+        if not is_valid(document):
+            codes.append(INVALID_SPEC)
+            continue
+        line.show(f"{number} of {len(documents)}: {document.place}")
+        try:
+            done = do(document)
+        except Refused as e:
+            line.clear()
+            note_problems(document.file, e.problems)
+            note(f"{document.place}: {e.cause}")
+            codes.append(e.exit_code)
+        else:
+            line.clear()
+            yield done
+    if codes:
+        raise Failure(
+            f"{len(codes)} of {len(documents)} specs failed",
+            remedy="The lines above say where and why.",
+            exit_code=codes[0],
+        )
+
+
+def _apply(client: Client, document: Document) -> dict[str, Any]:
+    values = values_of(document)
+    body = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    key = f"apply-{hashlib.sha256(body).hexdigest()[:32]}"
+    headers = {"Content-Type": "application/json"}
+    answer = client.submit("/jobs", body=body, headers=headers, key=key)
+    known = answer.headers["Idempotent-Replayed"] == "true"
+    return {
+        "result": "unchanged" if known else "created",
+        "name": values["name"],
+        "id": answer.json["id"],
+        "file": document.place,
+    }
+
+
+def _plan(client: Client, document: Document) -> dict[str, Any]:
+    answer = client.request("POST", "/jobs/plan", body=document.text, headers=YAML)
+    return {"file": document.place, **answer.json}
+
+
+def _diff(client: Client, document: Document) -> list[str]:
+    import difflib
+
+    spec = _plan(client, document)["spec"]
+    newest = client.get("/jobs", name=spec["name"], limit=1)["items"]
+    before, old = f"no job {spec['name']}", []
+    if newest:
+        job = client.get(f"/jobs/{newest[0]['id']}")
+        before, old = f"job/{job['id']}", _yaml(job["spec"])
+    lines = difflib.unified_diff(old, _yaml(spec), before, document.place, lineterm="")
+    return [coloured(line, _COLOURS.get(line[:1])) for line in lines]
+
+
+_COLOURS: Final = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def _plan_lines(item: dict[str, Any]) -> Iterator[str]:
+    spec = item["spec"]
+    yield f"{item['file']}: job {spec['name']} would be {item['state']}"
+    for reason in item["reasons"]:
+        yield f"  {reason['message']}"
+    for node in item["nodes"]:
+        lacks = "; ".join(reason["message"] for reason in node["reasons"])
+        yield f"  node {node['name']}: {lacks or 'fits'}"
+    yield from (f"    {line}" for line in _yaml(spec))
+
+
+def _yaml(value: Any) -> list[str]:
+    import yaml
+
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True)).splitlines()

@@ -1,0 +1,105 @@
+"""The API one-to-one: what the live document offers, a command makes."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import pytest
+
+from jobd.cli.__main__ import cli
+from tests.unit.cli.conftest import Jobctl
+
+# Every operation of openapi.json and the command that makes it.
+COMMANDS = {
+    "cancel_job": "job cancel",
+    "create_token": "token create",
+    "delete_job": "job delete",
+    "delete_value": "kv delete",
+    "emit_event": "event emit",
+    "explain_job": "job why",
+    "get_artifact": "job artifacts",
+    "get_job": "job get",
+    "get_output": "job output",
+    "get_status": "status",
+    "get_value": "kv get",
+    "list_artifacts": "job artifacts",
+    "list_attempts": "job attempts",
+    "list_events": "event list",
+    "list_job_events": "job events",
+    "list_jobs": "job list",
+    "list_tokens": "token list",
+    "list_values": "kv list",
+    "plan_job": "plan",
+    "put_value": "kv put",
+    "read_logs": "job logs",
+    "retry_job": "job retry",
+    "revoke_token": "token revoke",
+    "stream_events": "event tail",
+    "stream_logs": "job logs",
+    "submit_batch": "job batch",
+    "submit_job": "job create",
+}
+# Operations without a command of their own; `jobctl api METHOD PATH` makes any.
+EXEMPT = {
+    "get_liveness": "a probe for orchestrators and balancers; `status` says more",
+    "get_openapi": "a document for programs",
+    "get_readiness": "a probe for orchestrators and balancers; `status` says more",
+}
+# Commands that make no operation, or several of other commands.
+LOCAL = {
+    "api": "any operation",
+    "apply": "submit_job for each document",
+    "completion": "prints a script",
+    "context add": "a file of the user",
+    "context delete": "a file of the user",
+    "context list": "a file of the user",
+    "context show": "a file of the user",
+    "context use": "a file of the user",
+    "diff": "plan_job beside get_job",
+    "job wait": "get_job with wait=",
+    "run": "submit_job, then stream_logs",
+    "store export": "the data directory of a stopped node",
+    "store import": "the data directory of a stopped node",
+    "store migrate": "the data directory of a stopped node",
+    "top": "get_status, list_jobs and stream_events on one page",
+    "validate": "files only",
+}
+
+
+def leaves(group: click.Group, path: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= leaves(command, f"{path}{name} ")
+        else:
+            found.add(path + name)
+    return found
+
+
+def test_every_operation_has_a_command_or_a_reason(jobctl: Jobctl) -> None:
+    document = json.loads(jobctl("api", "GET", "/openapi.json").out)
+    offered = {
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+    assert offered == COMMANDS.keys() | EXEMPT.keys()
+    assert not COMMANDS.keys() & EXEMPT.keys()
+
+
+def test_every_command_makes_an_operation_or_has_a_reason() -> None:
+    assert leaves(cli) == set(COMMANDS.values()) | LOCAL.keys()
+
+
+@pytest.mark.parametrize("path", sorted(leaves(cli)))
+def test_every_command_says_what_it_does(path: str) -> None:
+    command: click.Command = cli
+    for word in path.split():
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name != "help":
+            says = click.Choice | click.IntRange  # their values are in the help
+            assert parameter.help or isinstance(parameter.type, says), parameter.opts
