@@ -101,5 +101,5 @@ def test_every_command_says_what_it_does(path: str) -> None:
     assert command.help
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name != "help":
-            says = click.Choice | click.IntRange  # their values are in the help
+            says = (click.Choice, click.IntRange)  # their values are in the help
             assert parameter.help or isinstance(parameter.type, says), parameter.opts
