@@ -29,10 +29,12 @@ DEDUP_ANSWER_BYTES: Final = 4 * 1024 * 1024  # of a peer's last answers; older r
 BLOB_FROM_BYTES: Final = 64 * 1024  # larger bytes in a call travel in a frame of their own
 BLOB_BYTES: Final = 8 * 1024 * 1024  # of bytes in a call or an answer; refused with TooLarge
 BLOBS_PER_MESSAGE: Final = 16  # likewise
+WATCHES_PER_PEER: Final = 10_000  # a further watch by another process is refused with Busy
 STREAMS_PER_PEER: Final = 256  # further streams to another process fail with Busy
 STREAM_ITEMS: Final = 64  # items a producer may be ahead of its consumer; then it waits
 STREAM_BYTES: Final = 1024 * 1024  # likewise; the last item may go over it
 HEARTBEAT_S: Final = 1  # between two pings of a link between processes
+ENDED_ACTORS_KEPT: Final = 1_000  # of the oldest only that it ended is known then
 PEER_TIMEOUT_S: Final = 5  # a process silent for longer is lost
 TURN_WARN_MS: Final = 50  # a turn that took longer is reported with its stack
 ASK_TIMEOUT_S: Final = 30  # the asker gets AskTimeout
@@ -79,10 +81,9 @@ CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
 SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)
 SECRETS: Final = 1_000  # further names are refused with Busy (429)
-SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)
-SECRETS: Final = 1_000  # further names are refused with Busy (429)
 KV_KEYS: Final = 100_000  # further keys are refused with Busy (429)
 IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
+MINTED_KEY_TTL_S: Final = 60  # of a key that the server minted, for a write that makes no job
 
 # -- job logs
 LOG_LINE_BYTES: Final = 256 * 1024  # a longer line is cut into pieces, marked as such
@@ -107,7 +108,8 @@ HISTORY_KEEP_BYTES: Final = 10 * 1024 * 1024 * 1024  # the oldest days go
 
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
-SSE_STREAMS: Final = 1_000  # a further stream is refused with Busy (429)
+SSE_STREAMS: Final = 5_000  # a further stream is refused with Busy (429)
 DOOR_REQUESTS: Final = 8_192  # under way over the wire; further ones are refused with Busy
+TAIL_EVENTS: Final = 256  # a slower listener reads on from the event log
 LIST_ITEMS: Final = 500  # a larger `limit` is refused
 WAIT_S: Final = 60  # a longer `wait` is refused

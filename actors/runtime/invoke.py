@@ -20,3 +20,4 @@ class Invoke(msgspec.Struct, frozen=True):
     method: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
+    call: int = 0  # a number of the caller's, unique in its process, by which it can be cancelled

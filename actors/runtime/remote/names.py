@@ -1,0 +1,98 @@
+"""Names: which actor has a name, in this process and, when it is connected, at the node.
+
+A name belongs to a namespace. Locally a name is taken before the node is asked and given back when
+it refuses, so two threads can't both make the actor of a name.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from actors.errors import Conflict, NotFound
+from actors.runtime.remote.blueprint import Blueprint
+from actors.runtime.remote.handle import ActorHandle, Caller
+
+__all__ = ["NameService", "Names"]
+
+Key = tuple[str, str]  # namespace, name
+
+
+class NameService(Protocol):
+    """The names of all processes: the node's directory. May block; not for the loop's thread."""
+
+    def register(self, key: Key, handle: ActorHandle, *, get_if_exists: bool) -> str:
+        """Take a name and return the address that has it. Raises Conflict."""
+
+    def resolve(self, key: Key) -> ActorHandle:
+        """Return the actor that has a name. Raises NotFound."""
+
+    def unregister(self, key: Key) -> None:
+        """Give a name back; doesn't wait."""
+
+
+class Home(Caller, Protocol):
+    """The process, as its names need it."""
+
+    def new_address(self) -> str:
+        """Return an address of this process that no actor has had."""
+
+    def start(self, plan: Blueprint, address: str) -> None:
+        """Have an actor start."""
+
+
+class Names:
+    """The named actors of one process."""
+
+    def __init__(self, home: Home) -> None:
+        self.service: NameService | None = None
+        self._home = home
+        self._own: dict[Key, ActorHandle] = {}
+        self._lock = threading.Lock()
+
+    def make(self, plan: Blueprint) -> ActorHandle:
+        """Start an actor under its name, or return the one that has it if that will do."""
+        options = plan.options
+        key = (options.namespace, options.name)
+        handle = ActorHandle(self._home, self._home.new_address(), plan.cls.__name__, plan.methods)
+        with self._lock:
+            known = self._own.setdefault(key, handle)
+        if known is not handle:
+            if options.get_if_exists:
+                return known
+            raise Conflict(f"an actor of this process is named {options.name!r} already")
+        if self.service is not None:
+            try:
+                holder = self.service.register(key, handle, get_if_exists=options.get_if_exists)
+            except BaseException:
+                del self._own[key]
+                raise
+            if holder != handle._address:
+                del self._own[key]
+                return self.service.resolve(key)
+        self._home.start(plan, handle._address)
+        return handle
+
+    def find(self, key: Key) -> ActorHandle:
+        """Return the actor that has a name. Raises NotFound."""
+        known = self._own.get(key)
+        if known is not None:
+            return known
+        if self.service is not None:
+            return self.service.resolve(key)
+        raise NotFound(
+            f"no actor of this process is named {key[1]!r}",
+            remedy="actors.connect(address) finds those of other processes.",
+        )
+
+    def own(self) -> dict[Key, ActorHandle]:
+        """Return the named actors of this process."""
+        return dict(self._own)
+
+    def forget(self, address: str) -> None:
+        """Give back the name of an actor that has ended."""
+        for key, handle in list(self._own.items()):
+            if handle._address == address:
+                del self._own[key]
+                if self.service is not None:
+                    self.service.unregister(key)
