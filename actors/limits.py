@@ -108,6 +108,14 @@ HISTORY_KEEP_BYTES: Final = 10 * 1024 * 1024 * 1024  # the oldest days go
 
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
+HTTP_CONNECTIONS: Final = 6_000  # also 500 below the open files allowed; a further one gets 503
+HEAD_TIMEOUT_S: Final = 10  # of a request's head, or a new connection's first; then it is cut off
+BODY_TIMEOUT_S: Final = 30  # of a request's body; then Busy (429)
+STALLED_S: Final = 60  # who takes nothing of an answer for so long is cut off
+REQUESTS_PER_S: Final = 2_000  # of a token, or of an address without one; then Busy (429)
+REQUESTS_BURST: Final = 4_000  # at once, after a pause
+REFUSED_PER_S: Final = 5  # requests of an address without a valid token: 401; then Busy (429)
+REFUSED_BURST: Final = 50  # at once, after a pause
 SSE_STREAMS: Final = 5_000  # a further stream is refused with Busy (429)
 DOOR_REQUESTS: Final = 8_192  # under way over the wire; further ones are refused with Busy
 TAIL_EVENTS: Final = 256  # a slower listener reads on from the event log

@@ -1,30 +1,34 @@
-"""A link between two processes of one machine: a node and its child, over a ZeroMQ ipc socket.
+"""A link: how the actors of a process reach those of others, over ZeroMQ.
 
-The node binds a ROUTER in its private directory, each child connects a DEALER. Rules:
-1. The first envelope of each side is a HELLO with node, incarnation and versions; before it
-   nothing else is answered. Another incarnation of a node is another peer.
+A node binds a ROUTER: over ipc in its private directory for its children, which it trusts, and over
+tcp for clients, which it admits. Who connects has one neighbour, the node. Rules:
+1. The first envelope of each side on each lane is a HELLO; before it nothing is answered but the
+   refusal. Who a lane belongs to is what the node accepted there, whatever an envelope says.
 2. Both sides ping each second from the loop itself, so that a wedged process counts as silent
    (ZMTP's own heartbeats are answered by an I/O thread). Silent for PEER_TIMEOUT_S is lost: asks
-   fail with ActorUnavailable(maybe_executed=True), watchers get `Terminated`.
+   fail with ActorUnavailable(maybe_executed=True), streams end, watchers get `Terminated`.
 3. A process whose own tick came late starts its timers anew before it calls anyone silent.
 4. After a broken connection the asks without an answer are sent again; the receiver's de-dup
-   window makes that effectively once.
-5. What a peer sends is checked: version, incarnation, sender, size, type. What fails is counted
-   in `refused` and answered with an error if it was an ask.
+   window makes that effectively once. Streams are not: they end.
+5. What a peer sends is checked: version, incarnation, sender, size, type, and what its principal
+   may do. What fails is counted in `refused` and reported; an ask is answered with the error.
+6. Messages with blobs take a second connection, the bulk lane, once it is there, so that they don't
+   delay the rest. Between the lanes there is no order; streams number their items.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import zmq
 
 from actors import limits
-from actors.errors import ActorUnavailable, ConfigError, DeadLetter
-from actors.runtime.address import node_of
+from actors.errors import ActorUnavailable, DeadLetter, JobdError
+from actors.runtime.address import SCHEME, node_of
 from actors.runtime.cell import TimerHandle
 from actors.runtime.dedup import DedupWindow
 from actors.runtime.engine import Engine
@@ -32,30 +36,51 @@ from actors.runtime.envelope import (
     VERSION,
     BadFrame,
     Envelope,
-    Hello,
     Kind,
-    Vocabulary,
-    decode_error,
     decode_frame,
     encode_error,
+    frame_of,
 )
 from actors.runtime.future import LoopFuture
+from actors.runtime.handshake import Admit, Handshake
+from actors.runtime.header import DIRECT, Header, decode_header
+from actors.runtime.hello import Hello
+from actors.runtime.inbound import HANDLERS
 from actors.runtime.letter import Letter
-from actors.runtime.peer import Peer, RemoteReply
+from actors.runtime.peer import Peer
+from actors.runtime.principal import Principal
+from actors.runtime.relay import Relay
 from actors.runtime.signals import Terminated
-from actors.runtime.trace import is_traceparent
-from actors.runtime.wire import Wire
+from actors.runtime.values import Blob
+from actors.runtime.vocabulary import Vocabulary
+from actors.runtime.wire import Frame, Lane, Wire
 
-__all__ = ["Link"]
+__all__ = ["Link", "Refusal"]
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_HELLO: Final = msgspec.msgpack.Decoder(Hello)
+_NODE: Final[Lane] = b"node"  # the lanes of who connects
+_BULK: Final[Lane] = b"bulk"
+_WINDOWS_KEPT: Final = 64  # of processes without a link
+
+
+class Refusal(NamedTuple):
+    """What was refused to whom, for the audit log: the name of a message type, or "hello"."""
+
+    process: str
+    principal: str
+    what: str
+    error: JobdError
 
 
 class Link:
-    """One socket of a process with its peers. `ready` is set when a child has its node.
+    """A process's socket with its peers. `ready` has the node's id once the node said hello.
 
-    `child` connects (a child to its node); else it binds. Make it on the loop.
+    `node`, `incarnation`: who this process is; a client draws a name of its own for each run.
+    `child`: connect to a node that trusts this process. `token`: connect as a client with it, which
+    may be empty. Else bind, and admit with `admit(hello) -> Principal`, again at each heartbeat;
+    without it everyone is trusted. `on_refused` is told each refusal. Make it on the loop.
+
+    Raises ConfigError when the endpoint can't be bound.
     """
 
     def __init__(
@@ -67,60 +92,144 @@ class Link:
         incarnation: int,
         vocabulary: Vocabulary,
         child: bool = False,
+        token: str | None = None,
+        cluster: str = "",
+        admit: Admit | None = None,
+        on_refused: Callable[[Refusal], object] | None = None,
     ) -> None:
         self.engine = engine
         self.vocabulary = vocabulary
-        self.peers: dict[bytes, Peer] = {}
+        self.peers: dict[str, Peer] = {}  # by process
+        self.lanes: dict[Lane, Peer] = {}
         self.refused = 0
+        self.refusal: JobdError | None = None  # why the node wants no such process
         self.ready: LoopFuture[str] = LoopFuture()
         self.numbers = count(1)  # of questions: never used twice in an incarnation
-        self._windows: dict[str, tuple[int, DedupWindow]] = {}
-        self._node = node
-        self._incarnation = incarnation
-        self._is_child = child
+        self.node = node
+        self.incarnation = incarnation
+        self.connects = child or token is not None
+        self._prefix = f"{SCHEME}{node}"
+        self._windows: OrderedDict[str, tuple[Hello, DedupWindow]] = OrderedDict()
+        self._on_refused = on_refused
         self._last_tick_s = engine.clock.monotonic_s()
+        self.handshake = Handshake(self, token=token, cluster=cluster, admit=admit)
+        self.relay = Relay(self)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
-        self.wire = Wire(
-            self._context,
-            endpoint,
-            routing_id=f"{node}#{incarnation}".encode() if child else None,
-            on_frame=self._on_frame,
-            on_lost=lambda peer: self._lose(peer, "its connection is gone"),
-        )
+        self._wire = self._open(endpoint, _NODE if self.connects else None)
+        self._bulk = self._open(endpoint, _BULK) if self.connects else self._wire
+        self.endpoint = self._wire.endpoint
+        if self.connects:
+            engine.default_route = self
         self._timer: TimerHandle = engine.call_later(0, self._tick)
 
-    def peer_of(self, node: str, incarnation: int) -> Peer | None:
-        """Return the present connection to an incarnation of a node."""
-        for peer in self.peers.values():
-            if (peer.node, peer.incarnation) == (node, incarnation):
-                return peer
-        return None
+    def _open(self, endpoint: str, lane: Lane | None) -> Wire:
+        try:
+            return Wire(
+                self._context,
+                endpoint,
+                lane=lane,
+                on_message=self.on_message,
+                on_lost=lambda lane: self.lose_lane(lane, "its connection is gone"),
+            )
+        except JobdError:
+            self._context.term()
+            raise
 
-    def window_of(self, node: str, incarnation: int) -> DedupWindow:
-        """Return a node's de-dup window, which outlives its connections, not its incarnation."""
-        known = self._windows.get(node)
-        if known is None or known[0] != incarnation:
-            known = self._windows[node] = (incarnation, DedupWindow())
+    # -- who is here
+
+    def absolute(self, address: str) -> str:
+        """Return the address by which other processes know an actor of this one."""
+        return self._prefix + address if address.startswith("/") else address
+
+    def local(self, address: str) -> str:
+        """Return the address by which this process knows an actor of its own."""
+        if address not in self.engine.cells and address.startswith(self._prefix + "/"):
+            bare = address[len(self._prefix) :]
+            if bare in self.engine.cells:
+                return bare
+        return address
+
+    def window_of(self, hello: Hello) -> DedupWindow:
+        """Return a process's de-dup window, which outlives its connections, not its incarnation."""
+        known = self._windows.get(hello.node)
+        if known is None or known[0].incarnation != hello.incarnation:
+            known = (hello, DedupWindow())
+        self._windows[hello.node] = known
+        self._windows.move_to_end(hello.node)
+        if len(self._windows) > len(self.peers) + _WINDOWS_KEPT:
+            gone = next((name for name in self._windows if name not in self.peers), "")
+            self._windows.pop(gone, None)
         return known[1]
 
-    def lose(self, node: str, reason: str) -> None:
-        """Count a node as lost, because its process is known to have ended."""
-        for peer in [each for each in self.peers.values() if each.node == node]:
-            self._lose(peer.routing_id, reason)
+    def last_hello(self, process: str) -> Hello | None:
+        """Return what a process said that is linked, or was not long ago."""
+        known = self._windows.get(process)
+        return known[0] if known is not None else None
 
-    def close(self) -> None:
-        """Part with every peer."""
-        self._timer.cancel()
-        for routing_id in list(self.peers):
-            self._lose(routing_id, "the link was closed")
-        self.wire.close()
-        self._context.term()
+    def greeted(self, peer: Peer) -> None:
+        """Have a new neighbour."""
+        self.peers[peer.node] = self.lanes[peer.lane] = self.engine.routes[peer.node] = peer
+        if self.connects:
+            self.ready.set(peer.node)
+
+    # -- from here to there
+
+    def carry(self, address: str, letter: Letter) -> None:
+        """Send a letter to a process behind the node (the engine's default route)."""
+        peer = self._behind(address)
+        if isinstance(peer, Peer):
+            peer.carry(address, letter)
+        else:
+            self.engine.refuse(address, letter, peer)
+
+    def watch(self, address: str, watcher: str) -> None:
+        """Watch an address behind the node."""
+        peer = self._behind(address)
+        if isinstance(peer, Peer):
+            peer.watch(address, watcher)
+        else:
+            cell = self.engine.cells[watcher]
+            self.engine.put(cell, Terminated(address, "unknown"), address)
+
+    def _behind(self, address: str) -> Peer | JobdError:
+        process = node_of(address)
+        if process == self.node:
+            return DeadLetter(f"no actor at {address}")
+        node = self.lanes.get(_NODE)
+        if node is None:
+            return self.refusal or ActorUnavailable(
+                "this process has no link to its node", maybe_executed=False
+            )
+        peer = self.peers.get(process)
+        if peer is None:
+            peer = self.peers[process] = Peer(self, Hello(process, 0), via=node)
+        return peer
 
     def encode(self, kind: Kind, **fields: Any) -> bytes:
         """Return an encoded envelope of this process."""
-        return _ENCODER.encode(
-            Envelope(VERSION, int(kind), incarnation=self._incarnation, **fields)
-        )
+        return _ENCODER.encode(Envelope(VERSION, int(kind), incarnation=self.incarnation, **fields))
+
+    def send(self, peer: Peer, part: bytes, blobs: tuple[Blob, ...] = ()) -> None:
+        """Send an encoded envelope to a peer."""
+        hop = peer.via or peer
+        if not blobs:
+            self._wire.send(hop.lane, peer.header, part)
+            return
+        lane = hop.bulk or hop.lane
+        self.wire_of(lane).send_message(lane, [peer.header, frame_of([part]), *blobs])
+
+    def send_on(self, lane: Lane, part: bytes) -> None:
+        """Send an encoded envelope on a lane, whoever is there."""
+        self.wire_of(lane).send(lane, DIRECT, part)
+
+    @property
+    def bulk_lane(self) -> Lane:
+        """The second lane of who connects."""
+        return _BULK
+
+    def wire_of(self, lane: Lane) -> Wire:
+        """Return the socket of a lane."""
+        return self._bulk if lane == _BULK else self._wire
 
     # -- liveness
 
@@ -128,165 +237,142 @@ class Link:
         now_s = self.engine.clock.monotonic_s()
         was_late = now_s - self._last_tick_s > 2 * limits.HEARTBEAT_S
         self._last_tick_s = now_s
-        for peer in list(self.peers.values()):
+        for peer in set(self.lanes.values()):
             if was_late:
                 peer.heard_s = now_s
             silent_s = now_s - peer.heard_s
             if silent_s > limits.PEER_TIMEOUT_S:
-                self._lose(peer.routing_id, f"silent for {silent_s:.1f} s")
-            else:
-                if self._is_child and silent_s > 2 * limits.HEARTBEAT_S:
-                    self._say_hello(peer.routing_id)
-                peer.send(self.encode(Kind.PING))
-        if self._is_child and not self.peers:
-            self.wire.drop(b"")  # earlier hellos
-            self._say_hello(b"")
+                self.lose(peer.node, f"silent for {silent_s:.1f} s")
+            elif self.handshake.still_admits(peer):
+                ping = self.encode(Kind.PING)
+                self.send_on(peer.lane, ping)
+                if self.connects and peer.bulk is not None:
+                    self.send_on(peer.bulk, ping)  # a lane that broke is told so
+        if self.connects and not self.lanes and self.refusal is None:
+            self._wire.drop(_NODE)  # earlier hellos
+            self.handshake.say_hello(_NODE)
         self._timer = self.engine.call_later(limits.HEARTBEAT_S, self._tick)
 
-    def _lose(self, routing_id: bytes, reason: str) -> None:
-        peer = self.peers.pop(routing_id, None)
-        self.wire.drop(routing_id)
-        if peer is not None:
-            if self.engine.routes.get(peer.node) is peer:
-                del self.engine.routes[peer.node]
-            peer.lost(reason)
+    def lose(self, process: str, reason: str, *, maybe_executed: bool = True) -> None:
+        """Count a process as lost: it is silent, or known to have ended."""
+        peer = self.peers.pop(process, None)
+        if peer is None:
+            return
+        for lane in (peer.lane, peer.bulk) if peer.via is None else ():
+            if lane is not None:
+                self.lanes.pop(lane, None)
+                self.wire_of(lane).drop(lane)
+        if self.engine.routes.get(process) is peer:
+            del self.engine.routes[process]
+        peer.lost(ActorUnavailable(f"{process}: {reason}", maybe_executed=maybe_executed))
+        self.relay.lost(peer, reason)
+        for behind in [each for each in self.peers.values() if each.via is peer]:
+            self.lose(behind.node, f"its node is lost: {reason}")
 
-    def _say_hello(self, routing_id: bytes) -> None:
-        body = msgspec.Raw(_ENCODER.encode(Hello(self._node, self._incarnation)))
-        self.wire.send(routing_id, self.encode(Kind.HELLO, body=body))
+    def lose_lane(self, lane: Lane, reason: str) -> None:
+        """Count whose main lane it was as lost; of a bulk lane only that lane."""
+        peer = self.lanes.get(lane)
+        if peer is None:
+            return
+        if lane == peer.bulk:
+            del self.lanes[lane]
+            peer.bulk = None
+            peer.resume()
+        else:
+            self.lose(peer.node, reason)
+
+    def close(self) -> None:
+        """Part with every peer; they hear of it at once."""
+        self._timer.cancel()
+        if self.engine.default_route is self:
+            self.engine.default_route = None
+        lanes = [peer.lane for peer in set(self.lanes.values())]
+        for process in list(self.peers):
+            self.lose(process, "the link was closed")
+        for lane in lanes:
+            self.send_on(lane, self.encode(Kind.GONE))
+        for wire in {self._wire, self._bulk}:
+            wire.close()
+        self._context.term()
 
     # -- what arrives
 
-    def _on_frame(self, routing_id: bytes, frame: bytes) -> None:
+    def on_message(self, lane: Lane, frames: list[Frame]) -> None:
+        """Deal with a message of a lane: relay it, or hand its envelopes to their handlers."""
+        neighbour = self.lanes.get(lane)
         try:
-            envelopes = decode_frame(frame)
-        except BadFrame:
-            self.refused += 1
+            if not 2 <= len(frames) <= 2 + limits.BLOBS_PER_MESSAGE:
+                raise BadFrame(f"{len(frames)} frames in a message")
+            header = decode_header(frames[0])
+            if neighbour is None:
+                self.handshake.before_hello(lane, frames[1])
+                return
+            neighbour.heard_s = self.engine.clock.monotonic_s()
+            if header.to and header.to != self.node:
+                self.relay.forward(neighbour, lane, header, frames)
+                return
+            peer = self._sender(neighbour, header)
+            envelopes = decode_frame(frames[1])
+        except JobdError as error:
+            self.refuse(neighbour, "a message", error)
             return
+        blobs = tuple(frames[2:])
         for envelope in envelopes:
-            try:
-                self._on_envelope(routing_id, envelope)
-            except BadFrame as error:
-                self.refused += 1
-                if envelope.kind == Kind.ASK and routing_id in self.peers:
-                    self._answer_error(routing_id, envelope, error)
+            self.on_envelope(peer, lane, envelope, blobs)
 
-    def _on_envelope(self, routing_id: bytes, envelope: Envelope) -> None:
-        peer = self.peers.get(routing_id)
-        if envelope.kind == Kind.HELLO:
-            self._on_hello(routing_id, envelope)
-        elif peer is None:
-            if self._is_child and envelope.kind == Kind.ERROR:
-                self.ready.fail(decode_error(envelope.body))  # the node wants no such child
-            else:
-                raise BadFrame("it has not said hello")
-        elif envelope.incarnation != peer.incarnation:
-            raise BadFrame(f"incarnation {envelope.incarnation}, not {peer.incarnation}")
-        else:
-            peer.heard_s = self.engine.clock.monotonic_s()
-            handler = _HANDLERS.get(envelope.kind)
+    def on_envelope(
+        self, peer: Peer, lane: Lane, envelope: Envelope, blobs: tuple[Blob, ...] = ()
+    ) -> None:
+        """Deal with an envelope of a peer; what is wrong with it is counted and answered."""
+        try:
+            if envelope.kind == Kind.HELLO:
+                if peer.via is None:
+                    self.handshake.on_hello(lane, envelope)
+                else:
+                    peer.resume()  # it has its link again
+                return
+            if envelope.kind == Kind.ERROR and not envelope.corr and self.connects:
+                self.handshake.on_refusal(lane, envelope)
+                return
+            if envelope.incarnation != peer.incarnation:
+                raise BadFrame(f"incarnation {envelope.incarnation}, not {peer.incarnation}")
+            handler = HANDLERS.get(envelope.kind)
             if handler is None:
                 raise BadFrame(f"unknown kind {envelope.kind}")
-            handler(self, peer, envelope)
+            handler(self, peer, envelope, blobs)
+        except JobdError as error:
+            self.refuse(peer, envelope.type or "an envelope", error)
+            if envelope.kind == Kind.ASK:
+                self.answer_error(peer, envelope, error)
 
-    def _on_hello(self, routing_id: bytes, envelope: Envelope) -> None:
-        try:
-            hello = _HELLO.decode(envelope.body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise BadFrame(f"not a hello: {error}") from None
-        if not hello.min_version <= VERSION <= hello.max_version:
-            wanted = f"{hello.min_version} to {hello.max_version}"
-            refusal = ConfigError(f"{self._node} speaks version {VERSION}, not {wanted}")
-            self._answer_error(routing_id, envelope, refusal)
-            return
-        known = self.peers.get(routing_id)
-        if not self._is_child:
-            self._say_hello(routing_id)
-        if known is not None and known.incarnation == hello.incarnation:
-            known.heard_s = self.engine.clock.monotonic_s()
-            known.repeat_asks()
-            return
-        if known is not None:
-            self._lose(routing_id, "it was restarted")
-        self.lose(hello.node, "it was restarted")
-        peer = Peer(self, routing_id, hello.node, hello.incarnation)
-        self.peers[routing_id] = self.engine.routes[hello.node] = peer
-        self.ready.set(hello.node)
+    def _sender(self, neighbour: Peer, header: Header) -> Peer:
+        """Return whose batch it is. Raises BadFrame."""
+        if not self.connects:
+            if header.source not in ("", neighbour.node):
+                raise BadFrame(f"{neighbour.node} is not {header.source[:64]!r}")
+            return neighbour
+        if not header.source:
+            return neighbour
+        peer = self.peers.get(header.source)
+        if peer is not None and peer.incarnation != header.incarnation and peer.incarnation:
+            self.lose(header.source, "it was restarted")
+            peer = None
+        if peer is None:
+            peer = Peer(self, Hello(header.source, header.incarnation), via=neighbour)
+            self.peers[header.source] = peer
+        peer.incarnation = header.incarnation
+        peer.principal = Principal(header.principal, frozenset(header.scopes))
+        return peer
 
-    def _answer_error(self, routing_id: bytes, envelope: Envelope, error: BaseException) -> None:
-        part = self.encode(
-            Kind.ERROR,
-            corr=envelope.corr,
-            dst=envelope.src,
-            src=envelope.dst,
-            body=encode_error(error),
-        )
-        self.wire.send(routing_id, part)
+    def answer_error(self, peer: Peer, asked: Envelope, error: BaseException) -> None:
+        """Answer a question with an error."""
+        body = encode_error(error)
+        peer.send(self.encode(Kind.ERROR, corr=asked.corr, dst=asked.src, src=asked.dst, body=body))
 
-    def _on_message(self, peer: Peer, envelope: Envelope) -> None:
-        """Deliver a tell or an ask to an actor of this process."""
-        if envelope.src and node_of(envelope.src) != peer.node:
-            raise BadFrame(f"{envelope.src[:128]} is not of {peer.node}")
-        message = self.vocabulary.decode(envelope.type, envelope.body)
-        reply = None
-        if envelope.kind == Kind.ASK:
-            seen = peer.window.admit(envelope.corr)
-            if isinstance(seen, bytes):
-                peer.send(seen)
-                return
-            if seen == "under way":
-                return
-            if seen == "expired":
-                expired = ActorUnavailable("its answer is forgotten", maybe_executed=True)
-                self._answer_error(peer.routing_id, envelope, expired)
-                return
-            reply = RemoteReply(peer, envelope)
-        if isinstance(message, Terminated):
-            peer.terminated(message, envelope.dst)
-            return
-        deadline_ms = self.engine.now_ms() + envelope.deadline_ms if envelope.deadline_ms else 0
-        trace = envelope.trace if envelope.trace and is_traceparent(envelope.trace) else None
-        letter = Letter(message, reply, envelope.src or None, deadline_ms, trace)
-        if node_of(envelope.dst) == self._node:
-            self.engine.deliver(envelope.dst, letter)
-        else:
-            there = DeadLetter(f"{envelope.dst[:128]} is not at {self._node}")
-            self.engine.refuse(envelope.dst[:128], letter, there)
-
-    def _on_reply(self, peer: Peer, envelope: Envelope) -> None:
-        reply = peer.answered(envelope)
-        if reply is not None:
-            try:
-                reply.set(self.vocabulary.decode(envelope.type, envelope.body))
-            except BadFrame as error:
-                reply.fail(error)
-                raise
-
-    def _on_error(self, peer: Peer, envelope: Envelope) -> None:
-        reply = peer.answered(envelope)
-        if reply is not None:
-            reply.fail(decode_error(envelope.body))
-
-    def _on_watch(self, peer: Peer, envelope: Envelope) -> None:
-        watcher, address = envelope.src, envelope.dst
-        cell = self.engine.cells.get(address)
-        if cell is None:
-            peer.carry(watcher, Letter(Terminated(address, "unknown"), None, address))
-            return
-        if cell.watchers is None:
-            cell.watchers = {}
-        cell.watchers[watcher] = None
-        peer.watched[watcher, address] = None
-
-    def _on_ping(self, peer: Peer, envelope: Envelope) -> None:
-        """Do nothing: that it was heard is all."""
-
-
-_HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope], None]]] = {
-    Kind.ASK: Link._on_message,
-    Kind.ERROR: Link._on_error,
-    Kind.PING: Link._on_ping,
-    Kind.REPLY: Link._on_reply,
-    Kind.TELL: Link._on_message,
-    Kind.WATCH: Link._on_watch,
-}
+    def refuse(self, peer: Peer | None, what: str, error: JobdError, process: str = "") -> None:
+        """Count and report a refusal."""
+        self.refused += 1
+        if self._on_refused is not None:
+            principal = peer.principal.name if peer is not None and peer.principal else ""
+            name = peer.node if peer is not None else process
+            self._on_refused(Refusal(name, principal, what[:64], error))

@@ -1,95 +1,139 @@
-"""A peer: what one process knows of another that it has a link to."""
+"""A peer: what one process knows of another, its neighbour on a link or behind its node."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from actors import limits
-from actors.errors import ActorUnavailable, Busy, TooLarge
+from actors.errors import ActorUnavailable, Busy, JobdError, TooLarge
 from actors.runtime.effects import ReplyTo
-from actors.runtime.envelope import Envelope, Kind, encode_error
+from actors.runtime.envelope import VERSION, Envelope, Kind
+from actors.runtime.header import DIRECT, Header, encode_header
+from actors.runtime.hello import Hello
 from actors.runtime.letter import Letter
+from actors.runtime.outlet import Outlet
+from actors.runtime.principal import Principal
 from actors.runtime.signals import Terminated
+from actors.runtime.stream import Stream
+from actors.runtime.values import Blob
+from actors.runtime.wire import Lane
 
 if TYPE_CHECKING:
     from actors.runtime.link import Link
 
-__all__ = ["Peer", "RemoteReply"]
+__all__ = ["Peer"]
 
 
 class Peer:
-    """The other end of a link, for one incarnation of it; the engine's `Route` to it."""
+    """The other end, for one incarnation of it; the engine's `Route` to it.
 
-    def __init__(self, link: Link, routing_id: bytes, node: str, incarnation: int) -> None:
+    A neighbour has lanes; a process behind the node has the node as its `via`.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        hello: Hello,
+        *,
+        lane: Lane = b"",
+        via: Peer | None = None,
+        principal: Principal | None = None,
+    ) -> None:
         self.link = link
-        self.routing_id = routing_id
-        self.node = node
-        self.incarnation = incarnation
+        self.hello = hello
+        self.node = hello.node
+        self.incarnation = hello.incarnation
+        self.principal = principal
+        self.lane = lane
+        self.bulk: Lane | None = None
+        self.via = via
+        self.header = DIRECT if via is None else encode_header(Header(VERSION, self.node))
+        self.stamp: bytes | None = None  # the header that the relay puts in front of its batches
         self.heard_s = link.engine.clock.monotonic_s()
-        self.window = link.window_of(node, incarnation)
+        self.window = link.window_of(hello)
         self.is_lost = False
-        self._asked: dict[int, tuple[ReplyTo, bytes]] = {}
-        self._watches: dict[tuple[str, str], None] = {}  # (watcher here, address there)
+        self.contacts: dict[str, None] = {}  # the processes that it has sent to or heard of
+        self.outlets: dict[int, Outlet] = {}  # streams that it reads
         self.watched: dict[tuple[str, str], None] = {}  # (watcher there, address here)
+        self._asked: dict[int, tuple[ReplyTo, bytes, tuple[Blob, ...]]] = {}
+        self._streams: dict[int, Stream[Any]] = {}  # that are read here
+        self._watches: dict[tuple[str, str], None] = {}  # (watcher here, address there)
 
     # -- from here to there
 
     def carry(self, address: str, letter: Letter) -> None:
         """Send a letter; an ask is kept until its answer, so that it can be repeated."""
-        engine = self.link.engine
+        link, engine = self.link, self.link.engine
+        message = letter.message
+        if message.__class__ is Terminated:
+            message = Terminated(link.absolute(message.address), message.reason)
         try:
-            name, body = self.link.vocabulary.encode(letter.message)
+            body = link.vocabulary.encode(message)
         except (TypeError, TooLarge) as error:
             engine.refuse(address, letter, error)
             return
-        reply, number = letter.reply, 0
+        reply, number, items, size = letter.reply, 0, 0, 0
         if reply is not None:
-            if len(self._asked) >= limits.ASKS_PER_PEER and not self._forget_expired():
-                engine.refuse(address, letter, Busy(f"{limits.ASKS_PER_PEER} asks to {self.node}"))
+            full = self._full()
+            if full:
+                engine.refuse(address, letter, Busy(full))
                 return
-            number = next(self.link.numbers)
-        left_ms = max(1, letter.deadline_ms - engine.now_ms()) if letter.deadline_ms else 0
-        part = self.link.encode(
+            number = next(link.numbers)
+            if isinstance(reply, Outlet):
+                stream = reply.sink
+                assert isinstance(stream, Stream), "only its own asks leave a process"
+                items, size = stream.credit
+                stream.upstream = _Upstream(self, number, address)
+                self._streams[number] = stream
+        part = link.encode(
             Kind.TELL if reply is None else Kind.ASK,
             corr=number,
             dst=address,
-            src=letter.sender or "",
-            deadline_ms=left_ms,
+            src=link.absolute(letter.sender) if letter.sender else "",
+            deadline_ms=max(1, letter.deadline_ms - engine.now_ms()) if letter.deadline_ms else 0,
             trace=letter.trace,
-            type=name,
-            body=body,
+            type=body.type,
+            body=body.raw,
+            items=items,
+            size=size,
         )
-        if reply is not None:
-            self._asked[number] = (reply, part)
-        self.link.wire.send(self.routing_id, part)
+        if reply is not None and not items:
+            self._asked[number] = (reply, part, body.blobs)
+        self.send(part, body.blobs)
 
     def watch(self, address: str, watcher: str) -> None:
         """Have the peer tell when an address there ends."""
         self._watches[watcher, address] = None
-        self.send(self.link.encode(Kind.WATCH, dst=address, src=watcher))
+        self.send(self.link.encode(Kind.WATCH, dst=address, src=self.link.absolute(watcher)))
 
-    def send(self, part: bytes) -> None:
+    def send(self, part: bytes, blobs: tuple[Blob, ...] = ()) -> None:
         """Send an encoded envelope; when the connection was lost, over the one that came after."""
-        routing_id = self.routing_id
+        peer: Peer | None = self
         if self.is_lost:
-            successor = self.link.peer_of(self.node, self.incarnation)
-            if successor is None:
+            peer = self.link.peers.get(self.node)
+            if peer is None or peer.incarnation != self.incarnation:
                 return
-            routing_id = successor.routing_id
-        self.link.wire.send(routing_id, part)
+        assert peer is not None, "it is this one, or was looked up"
+        self.link.send(peer, part, blobs)
 
-    def repeat_asks(self) -> None:
-        """Send again what has no answer yet: the connection was broken in between."""
+    def resume(self) -> None:
+        """Go on after a broken connection: repeat what has no answer yet; streams have ended."""
         self._forget_expired()
-        for _reply, part in self._asked.values():
-            self.send(part)
+        for _reply, part, blobs in list(self._asked.values()):
+            self.send(part, blobs)
+        self._end_streams("the connection was broken")
+
+    def _full(self) -> str:
+        """Say why there is no room for another question, or nothing."""
+        if len(self._streams) >= limits.STREAMS_PER_PEER:
+            return f"{limits.STREAMS_PER_PEER} streams from {self.node}"
+        if len(self._asked) >= limits.ASKS_PER_PEER and not self._forget_expired():
+            return f"{limits.ASKS_PER_PEER} asks to {self.node}"
+        return ""
 
     def _forget_expired(self) -> bool:
         """Forget asks whose asker has given up; say whether there is room then."""
-        gone = [number for number, (reply, _) in self._asked.items() if getattr(reply, "done", 0)]
+        gone = [number for number, (reply, *_) in self._asked.items() if getattr(reply, "done", 0)]
         for number in gone:
             del self._asked[number]
         return len(self._asked) < limits.ASKS_PER_PEER
@@ -98,67 +142,61 @@ class Peer:
 
     def answered(self, envelope: Envelope) -> ReplyTo | None:
         """Return who waits for an answer, once."""
-        reply, _part = self._asked.pop(envelope.corr, (None, b""))
+        reply, *_ = self._asked.pop(envelope.corr, (None,))
         return reply
+
+    def stream(self, number: int, *, ends: bool = False) -> Stream[Any] | None:
+        """Return the stream that a question began."""
+        return self._streams.pop(number, None) if ends else self._streams.get(number)
 
     def terminated(self, message: Terminated, watcher: str) -> None:
         """Pass on that a watched address there has ended."""
-        self._watches.pop((watcher, message.address), None)
-        cell = self.link.engine.cells.get(watcher)
-        if cell is not None:
-            self.link.engine.put(cell, message, message.address)
+        if self._watches.pop((watcher, message.address), 0) is None:
+            cell = self.link.engine.cells.get(watcher)
+            if cell is not None:
+                self.link.engine.put(cell, message, message.address)
 
-    def lost(self, reason: str) -> None:
-        """Fail what waits for the peer: it may have done what it was asked."""
+    def lost(self, error: JobdError) -> None:
+        """Fail what waits for the peer."""
         self.is_lost = True
         asked, self._asked = self._asked, {}
-        for reply, _part in asked.values():
-            reply.fail(ActorUnavailable(f"{self.node}: {reason}", maybe_executed=True))
+        for reply, *_ in asked.values():
+            reply.fail(error)
+        self._end_streams(error.message)
         for watcher, address in list(self._watches):
-            self.terminated(Terminated(address, f"unavailable: {reason}"), watcher)
+            self.terminated(Terminated(address, f"unavailable: {error.message}"), watcher)
         for watcher, address in self.watched:
             cell = self.link.engine.cells.get(address)
             if cell is not None and cell.watchers is not None:
                 cell.watchers.pop(watcher, None)
 
+    def _end_streams(self, reason: str) -> None:
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            failure = ActorUnavailable(f"{self.node}: {reason}", maybe_executed=True)
+            stream.end(0, None, failure)
+        outlets, self.outlets = self.outlets, {}
+        for outlet in outlets.values():
+            outlet.cancel()
 
-class RemoteReply:
-    """The ReplyTo of a question from a peer."""
 
-    __slots__ = ("_dst", "_number", "_peer", "_src", "done")
+class _Upstream:
+    """The way from the reader of a stream to a producer in another process."""
 
-    def __init__(self, peer: Peer, envelope: Envelope) -> None:
+    def __init__(self, peer: Peer, number: int, address: str) -> None:
         self._peer = peer
-        self._number = envelope.corr
-        self._dst = envelope.src
-        self._src = envelope.dst
-        self.done = False
+        self._number = number
+        self._address = address
 
-    def set(self, value: Any = None) -> None:
-        """Answer with a value; one that can't be encoded is answered by that error."""
-        try:
-            name, body = self._peer.link.vocabulary.encode(value)
-        except (TypeError, TooLarge) as error:
-            self.fail(error)
-        else:
-            self._answer(Kind.REPLY, name, body)
+    def grant(self, items: int, size: int) -> None:
+        self._send(Kind.CREDIT, items=items, size=size)
 
-    def fail(self, error: BaseException) -> None:
-        """Answer with an error."""
-        self._answer(Kind.ERROR, "", encode_error(error))
+    def cancel(self) -> None:
+        self._peer.stream(self._number, ends=True)
+        self._send(Kind.CANCEL)
 
-    def set_exception(self, exc_info: Any = None) -> None:
-        """Answer with an error, as Pykka does."""
-        error = (exc_info or sys.exc_info())[1]
-        self.fail(error if error is not None else RuntimeError("no exception"))
-
-    def _answer(self, kind: Kind, name: str, body: msgspec.Raw) -> None:
-        if self.done:
-            return
-        self.done = True
+    def _send(self, kind: Kind, items: int = 0, size: int = 0) -> None:
         part = self._peer.link.encode(
-            kind, corr=self._number, dst=self._dst, src=self._src, type=name, body=body
+            kind, corr=self._number, dst=self._address, items=items, size=size
         )
-        if len(part) <= limits.VALUE_BYTES:  # a larger answer is not kept for repeats
-            self._peer.window.answered(self._number, part)
         self._peer.send(part)

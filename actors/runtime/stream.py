@@ -1,11 +1,12 @@
 """A stream: an answer of many items, read at the reader's own pace.
 
 Rules:
-1. The reader grants credit, and gives back what it has taken once that is half of it.
+1. The reader takes at most half of its credit at a time and gives it back when it has read that,
+   so that the producer has the other half meanwhile.
 2. Items come out in the order of their numbers: large ones take another lane than small ones.
 3. After its last item it ends, or raises the error that ended it. Its reader may close it at any
    time; the producer is told.
-4. Only the host's thread touches it, but for the blocking iterator, which asks that thread.
+4. It is the host's thread that fills it; who reads it elsewhere asks that thread for each batch.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Upstream(Protocol):
 
 
 class Stream(Generic[T]):
-    """The items of an answer: `async for` on the loop, `for` in any other thread.
+    """The items of an answer: `async for` on a loop, `for` in a thread without one; one reader.
 
     Both raise what ended the stream, if that was an error: what the producer says, Busy, or
     ActorUnavailable when the producer or the link to it was lost. Close it unless it has been read
@@ -62,7 +63,7 @@ class Stream(Generic[T]):
         self._is_over = False
         self._error: BaseException | None = None
         self._waiting: LoopFuture[None] | None = None
-        self._batch: deque[T] = deque()  # of the blocking iterator
+        self._batch: deque[T] = deque()  # the reader's
 
     # -- the reader
 
@@ -70,20 +71,21 @@ class Stream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        while not self._items:
-            if self._is_over:
+        while not self._batch:
+            arrival = self._engine.on_host(self._next_batch)
+            if arrival is None:
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
-            await self._arrival()
-        return self._take()
+            await arrival
+        return self._batch.popleft()
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
         while not self._batch:
-            arrival = self._engine.on_host(self._take_all)
+            arrival = self._engine.on_host(self._next_batch)
             if arrival is None:
                 if self._error is not None:
                     raise self._error
@@ -110,29 +112,31 @@ class Stream(Generic[T]):
             self._waiting = LoopFuture()
         return self._waiting
 
-    def _take(self) -> T:
-        item, size = self._items.popleft()
-        self._taken_items += 1
-        self._taken_bytes += size
-        items, credit = self.credit
-        if not self._is_over and (
-            2 * self._taken_items >= items or 2 * self._taken_bytes >= credit
-        ):
-            taken_items, taken_bytes = self._taken_items, self._taken_bytes
-            self._taken_items = self._taken_bytes = 0
-            self._owed_items += taken_items
-            self._owed_bytes += taken_bytes
-            self.upstream.grant(taken_items, taken_bytes)
-        return item
+    def _next_batch(self) -> LoopFuture[None] | None:
+        """Give back the last batch's credit and take the next; None when there will be no more.
 
-    def _take_all(self) -> LoopFuture[None] | None:
-        """Move what is there to the blocking iterator; None when there will be no more."""
-        if not self._items and self._is_over:
-            return None
-        arrival = self._arrival() if not self._items else _there()
+        The future is done when there is something to take.
+        """
+        self._give_back()
+        if not self._items:
+            return None if self._is_over else self._arrival()
+        most_items, most_bytes = (credit // 2 for credit in self.credit)
         while self._items:
-            self._batch.append(self._take())
-        return arrival
+            item, size = self._items.popleft()
+            self._batch.append(item)
+            self._taken_items += 1
+            self._taken_bytes += size
+            if self._taken_items >= most_items or self._taken_bytes >= most_bytes:
+                break
+        return _there()
+
+    def _give_back(self) -> None:
+        items, size = self._taken_items, self._taken_bytes
+        self._taken_items = self._taken_bytes = 0
+        if items and not self._is_over:
+            self._owed_items += items
+            self._owed_bytes += size
+            self.upstream.grant(items, size)
 
     # -- the producer, or the link
 

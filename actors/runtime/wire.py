@@ -1,80 +1,122 @@
-"""A ZeroMQ socket on the event loop: one reader on its descriptor, one frame per peer and tick.
+"""A ZeroMQ socket on the event loop: one reader on its descriptor, one message a lane and tick.
 
 Rules, each the cure of a trap:
 1. ZMQ_FD is edge-triggered: read until EAGAIN, look again after every send, and come back by
    oneself after a quota (`zmq.asyncio` does it too, at three to five times the cost).
-2. All that is sent to a peer within a tick goes out as one frame.
-3. A send never blocks: what the socket doesn't take stays here, in order, up to OUTBOX_ENVELOPES.
-4. The socket is used on the loop's thread only.
+2. All envelopes with the same header that are sent to a lane within a tick go out as one batch.
+   What has blobs, and what is relayed, is a message of its own; it keeps its order among its like.
+3. A send never blocks: what the socket doesn't take stays here, in order, up to OUTBOX_ENVELOPES
+   and OUTBOX_BYTES; then the lane is lost.
+4. A lane of a ROUTER is the id that the ROUTER itself gave a connection: no peer can choose one,
+   and a connection can't take over another's.
+5. The socket is used on the loop's thread only.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 import zmq
 
 from actors import limits
+from actors.errors import ConfigError
 from actors.runtime.envelope import frame_of
 
-__all__ = ["Wire"]
+__all__ = ["Frame", "Lane", "Wire"]
 
-_FRAMES_PER_TURN: Final = 64
-_FRAME_BYTES: Final = limits.ENVELOPE_BYTES // 2  # with one more part it stays below the limit
+Frame: TypeAlias = Any  # bytes; a blob that was received is a zmq.Frame
+Lane: TypeAlias = bytes  # one connection of a ROUTER; of a DEALER a name of our own
+
+_MESSAGES_PER_TURN: Final = 64
+_BATCH_BYTES: Final = limits.ENVELOPE_BYTES // 2  # with one more part it stays below the limit
+_BATCH_PARTS: Final = limits.ENVELOPES_PER_FRAME
+_FRAMES: Final = 2 + limits.BLOBS_PER_MESSAGE
+_QUEUED_MESSAGES: Final = 128  # in the socket, for each lane; the rest waits here
+_UNCOPIED_BYTES: Final = 1024 * 1024  # from here on ZeroMQ sends from our memory
 _LINGER_MS: Final = 200
 _RETRY_S: Final = 0.02
+_RECONNECT_MS: Final = (100, 5_000)  # first and longest; ZeroMQ adds its own jitter
 
-Peer = bytes  # a routing id; b"" for the one peer of a DEALER
+
+class _Outbox:
+    """What a lane is still to be sent."""
+
+    __slots__ = ("count", "messages", "parts", "size")
+
+    def __init__(self) -> None:
+        self.messages: deque[list[Frame]] = deque()
+        self.parts: dict[bytes, list[bytes]] = {}  # by header
+        self.count = 0
+        self.size = 0
 
 
 class Wire:
-    """A bound ROUTER or a connected DEALER. `on_frame(peer, frame)`, `on_lost(peer)`."""
+    """A bound ROUTER or a connected DEALER. `on_message(lane, frames)`, `on_lost(lane)`."""
 
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         endpoint: str,
         *,
-        routing_id: bytes | None,
-        on_frame: Callable[[Peer, bytes], None],
-        on_lost: Callable[[Peer], None],
+        lane: Lane | None,
+        on_message: Callable[[Lane, list[Frame]], None],
+        on_lost: Callable[[Lane], None],
     ) -> None:
-        """Bind a ROUTER, or with a routing id connect a DEALER of that name."""
+        """Bind a ROUTER, or connect a DEALER as a lane. Raises ConfigError for a taken address."""
         self._loop = asyncio.get_running_loop()
-        self._routes = routing_id is None
-        self._socket = socket = context.socket(zmq.ROUTER if self._routes else zmq.DEALER)
+        self._lane = lane
+        self._socket = socket = context.socket(zmq.ROUTER if lane is None else zmq.DEALER)
         socket.linger = _LINGER_MS
-        socket.setsockopt(zmq.MAXMSGSIZE, limits.ENVELOPE_BYTES)
-        if routing_id is None:
+        socket.setsockopt(zmq.MAXMSGSIZE, limits.BLOB_BYTES)
+        socket.setsockopt(zmq.SNDHWM, _QUEUED_MESSAGES)
+        socket.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
+        if lane is None:
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else a send to nobody is silent
-            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a peer that reconnects takes its id back
-            socket.bind(endpoint)
+            _bind(socket, endpoint)
         else:
-            socket.setsockopt(zmq.ROUTING_ID, routing_id)
             socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing queues up for a peer that isn't there
+            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS[0])
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MS[1])
             socket.connect(endpoint)
-        self._on_frame = on_frame
+        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._on_message = on_message
         self._on_lost = on_lost
-        self._outbox: dict[Peer, list[bytes]] = {}
+        self._outboxes: dict[Lane, _Outbox] = {}
         self._is_due = False
         self._descriptor = int(socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._descriptor, self._pump)
         self._pump_soon()
 
-    def send(self, peer: Peer, part: bytes) -> None:
-        """Send an encoded envelope with this tick's frame."""
-        parts = self._outbox.setdefault(peer, [])
+    def send(self, lane: Lane, header: bytes, part: bytes) -> None:
+        """Send an encoded envelope with this tick's batch."""
+        outbox = self._outboxes.get(lane)
+        if outbox is None:
+            outbox = self._outboxes[lane] = _Outbox()
+        parts = outbox.parts.get(header)
+        if parts is None:
+            parts = outbox.parts[header] = []
         parts.append(part)
-        if len(parts) > limits.OUTBOX_ENVELOPES:
-            self.drop(peer)
-            self._on_lost(peer)
-        self._pump_soon()
+        self._added(lane, outbox, 1, len(part))
 
-    def drop(self, peer: Peer) -> None:
-        """Forget what is still to be sent to a peer."""
-        self._outbox.pop(peer, None)
+    def send_message(self, lane: Lane, frames: Sequence[Frame]) -> None:
+        """Send a message as it is: header, batch, blobs."""
+        outbox = self._outboxes.get(lane)
+        if outbox is None:
+            outbox = self._outboxes[lane] = _Outbox()
+        outbox.messages.append(list(frames))
+        self._added(lane, outbox, 1, _size_of(frames))
+
+    def backlog_bytes(self, lane: Lane) -> int:
+        """Return how much the socket has not yet taken for a lane."""
+        outbox = self._outboxes.get(lane)
+        return outbox.size if outbox is not None else 0
+
+    def drop(self, lane: Lane) -> None:
+        """Forget what is still to be sent to a lane."""
+        self._outboxes.pop(lane, None)
 
     def close(self) -> None:
         """Send what is left, and close."""
@@ -82,10 +124,21 @@ class Wire:
         self._loop.remove_reader(self._descriptor)
         self._socket.close()
 
+    def _added(self, lane: Lane, outbox: _Outbox, count: int, size: int) -> None:
+        outbox.count += count
+        outbox.size += size
+        if outbox.count > limits.OUTBOX_ENVELOPES or outbox.size > limits.OUTBOX_BYTES:
+            self.drop(lane)
+            self._on_lost(lane)
+        if not self._is_due:
+            self._pump_soon()
+
     def _pump_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._pump)
+
+    # -- on the descriptor's edge, and after a send
 
     def _pump(self) -> None:
         """Send, then read: a send may eat the edge that says there is something to read."""
@@ -93,47 +146,91 @@ class Wire:
         if self._socket.closed:
             return
         self._flush()
-        for _ in range(_FRAMES_PER_TURN):
+        for _ in range(_MESSAGES_PER_TURN):
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                lane = self._lane
+                if lane is None:
+                    lane = self._socket.recv(zmq.NOBLOCK)
+                    frames = self._rest([]) if self._socket.getsockopt(zmq.RCVMORE) else []
+                else:
+                    frames = self._rest([self._socket.recv(zmq.NOBLOCK)])
             except zmq.Again:
                 return
-            if len(frames) == 1 + self._routes:
-                self._on_frame(frames[0] if self._routes else b"", frames[-1])
+            self._on_message(lane, frames)
             if self._socket.closed:
                 return
         self._pump_soon()
 
+    def _rest(self, frames: list[Frame]) -> list[Frame]:
+        """Receive what is left of a message: a few frames too many are kept for who checks it."""
+        socket = self._socket
+        if not frames:
+            frames.append(socket.recv())
+        while socket.getsockopt(zmq.RCVMORE):
+            frame = socket.recv() if len(frames) < 2 else socket.recv(copy=False)
+            if len(frames) <= _FRAMES:
+                frames.append(frame)
+        return frames
+
     def _flush(self) -> None:
-        for peer in list(self._outbox):
-            parts = self._outbox[peer]
+        for lane in list(self._outboxes):
+            outbox = self._outboxes[lane]
+            try:
+                self._empty(lane, outbox)
+            except zmq.Again:
+                # The descriptor tells when there is room, but not for which lane.
+                self._loop.call_later(_RETRY_S, self._pump_soon)
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EHOSTUNREACH:
+                    raise
+                self.drop(lane)
+                self._on_lost(lane)
+            else:
+                if self._outboxes.get(lane) is outbox:
+                    del self._outboxes[lane]
+
+    def _empty(self, lane: Lane, outbox: _Outbox) -> None:
+        """Send all of an outbox. Raises zmq.Again, with what is left in it."""
+        while outbox.messages:
+            frames = outbox.messages[0]
+            self._put(lane, frames)
+            outbox.messages.popleft()
+            outbox.count -= 1
+            outbox.size -= _size_of(frames)
+        for header in list(outbox.parts):
+            parts = outbox.parts[header]
             while parts:
-                count = _fitting(parts)
-                frame = frame_of(parts[:count])
-                try:
-                    self._socket.send_multipart(
-                        [peer, frame] if self._routes else [frame], zmq.NOBLOCK
-                    )
-                except zmq.Again:
-                    # The descriptor tells when there is room, but not for which peer.
-                    self._loop.call_later(_RETRY_S, self._pump_soon)
-                    break
-                except zmq.ZMQError as error:
-                    if error.errno != zmq.EHOSTUNREACH:
-                        raise
-                    self.drop(peer)
-                    self._on_lost(peer)
-                    break
+                count, size = _fitting(parts)
+                self._put(lane, [header, frame_of(parts[:count] if count < len(parts) else parts)])
                 del parts[:count]
-            if not parts:
-                self._outbox.pop(peer, None)
+                outbox.count -= count
+                outbox.size -= size
+            del outbox.parts[header]
+
+    def _put(self, lane: Lane, frames: list[Frame]) -> None:
+        is_large = len(frames) > 2 and _size_of(frames) >= _UNCOPIED_BYTES
+        if self._lane is None:
+            frames = [lane, *frames]
+        self._socket.send_multipart(frames, zmq.NOBLOCK, copy=not is_large)
 
 
-def _fitting(parts: list[bytes]) -> int:
-    """Return how many of the first parts go into one frame, at least one."""
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise ConfigError(f"can't listen on {endpoint}: {error.strerror}") from None
+
+
+def _size_of(frames: Sequence[Frame]) -> int:
+    return sum(map(len, frames))
+
+
+def _fitting(parts: list[bytes]) -> tuple[int, int]:
+    """Return how many of the first parts go into one batch, at least one, and their bytes."""
     size = 0
     for n, part in enumerate(parts):
+        if n and (size + len(part) > _BATCH_BYTES or n == _BATCH_PARTS):
+            return n, size
         size += len(part)
-        if size > _FRAME_BYTES and n:
-            return n
-    return len(parts)
+    return len(parts), size

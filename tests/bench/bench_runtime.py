@@ -30,7 +30,7 @@ from actors.runtime import (
     Tell,
     handles,
 )
-from actors.runtime.envelope import Vocabulary
+from actors.runtime.vocabulary import Vocabulary
 from actors.runtime.link import Link
 from tests.unit.runtime.messages import Bang, Count, Finish
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from actors.runtime import LoopHost
-from actors.runtime.envelope import Vocabulary
+from actors.runtime.vocabulary import Vocabulary
 from actors.runtime.link import Link
 from tests.unit.runtime.messages import Bang, Count, Counter, Finish
 

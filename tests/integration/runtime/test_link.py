@@ -31,8 +31,11 @@ from actors.runtime import (
     Watch,
     handles,
 )
-from actors.runtime.envelope import Envelope, ErrorBody, Hello, Kind, Vocabulary, frame_of
+from actors.runtime.envelope import Envelope, ErrorBody, Kind, frame_of
+from actors.runtime.header import DIRECT
+from actors.runtime.hello import Hello
 from actors.runtime.link import Link
+from actors.runtime.vocabulary import Vocabulary
 from tests.unit.runtime.messages import Bang, Count, Counter, Finish, Urgent
 
 VOCABULARY = Vocabulary([Bang, Count, Finish])
@@ -194,7 +197,8 @@ class RawChild:
         self.socket.connect(endpoint)
 
     def send(self, *envelopes: object) -> None:
-        self.socket.send(frame_of([msgspec.msgpack.encode(each) for each in envelopes]))
+        batch = frame_of([msgspec.msgpack.encode(each) for each in envelopes])
+        self.socket.send_multipart([DIRECT, batch])
 
     def hello(self, incarnation: int = 1, **versions: int) -> None:
         body = msgspec.Raw(msgspec.msgpack.encode(Hello("child", incarnation, **versions)))
@@ -204,7 +208,8 @@ class RawChild:
         """Return the next envelope of a kind."""
         for _ in range(500):
             if self.socket.poll(0):
-                for each in msgspec.msgpack.decode(self.socket.recv(), type=list[Envelope]):
+                _header, batch, *_blobs = self.socket.recv_multipart()
+                for each in msgspec.msgpack.decode(batch, type=list[Envelope]):
                     if each.kind == kind:
                         return each
             await asyncio.sleep(0.01)
@@ -250,17 +255,19 @@ def test_hostile_frames_are_counted_and_answered_and_nothing_breaks(tmp_path: Pa
         host.spawn(Counter, "jobd://n1/counter")
         raw = RawChild(endpoint)
         raw.send(ask(1))  # before a hello
-        await until(lambda: link.refused == 1)
+        refusal = await raw.receive(Kind.ERROR)
+        assert msgspec.msgpack.decode(refusal.body, type=ErrorBody).code == "hello_first"
         raw.hello(min_version=9, max_version=9)
         refusal = await raw.receive(Kind.ERROR)
         assert msgspec.msgpack.decode(refusal.body, type=ErrorBody).code == ConfigError.code
         raw.hello()
         await raw.receive(Kind.HELLO)
         for garbage in (b"", b"\x00", b"\xc1" * 50, deep, b"\xdd\xff\xff\xff\xff", os.urandom(999)):
-            raw.socket.send(garbage)
+            raw.socket.send_multipart([DIRECT, garbage])
+            raw.socket.send_multipart([garbage, DIRECT])
         raw.send(ask(4, type="Bang", body=msgspec.Raw(deep)))
-        raw.socket.send_multipart([b"two", b"frames"])
-        await until(lambda: link.refused == 8)
+        raw.socket.send(b"one frame")
+        await until(lambda: link.refused == 2 + 12 + 2)
         asks = [
             (ask(2, type="NoSuch"), "bad_frame"),
             (ask(3, type="Bang", body=msgspec.Raw(b"\x91\x01")), "bad_frame"),
@@ -274,7 +281,9 @@ def test_hostile_frames_are_counted_and_answered_and_nothing_breaks(tmp_path: Pa
             error = await raw.receive(Kind.ERROR)
             assert error.corr == envelope.corr
             assert msgspec.msgpack.decode(error.body, type=ErrorBody).code == code
-        raw.send([1, Kind.ASK, 0, 9, "jobd://n1/counter", "", 0, None, "Count", {}, 1, "later"])
+        raw.send(
+            [1, Kind.ASK, 0, 9, "jobd://n1/counter", "", 0, None, "Count", {}, 1, 0, 0, "later"]
+        )
         assert (await raw.receive(Kind.REPLY)).corr == 9  # fields at the end are for later versions
         raw.close()
 

@@ -1,0 +1,206 @@
+"""What a link does with each kind of envelope. Each handler raises what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from actors import limits
+from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden
+from actors.runtime.address import SCHEME, node_of
+from actors.runtime.effects import ReplyTo
+from actors.runtime.envelope import BadFrame, Envelope, Kind, decode_error
+from actors.runtime.letter import Letter, RemoteLetter
+from actors.runtime.outlet import Outlet
+from actors.runtime.peer import Peer
+from actors.runtime.remote_reply import RemoteReply, RemoteSink
+from actors.runtime.signals import Terminated
+from actors.runtime.trace import is_traceparent
+from actors.runtime.values import Blob
+
+if TYPE_CHECKING:
+    from actors.runtime.link import Link
+
+__all__ = ["HANDLERS"]
+
+_TERMINATED: Final = Terminated.__name__
+_WATCH_SCOPE: Final = "read"
+Blobs = tuple[Blob, ...]
+
+
+def _on_letter(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    """Deliver a tell or an ask to an actor of this process."""
+    if envelope.src and node_of(envelope.src) != peer.node:
+        raise BadFrame(f"{envelope.src[:128]} is not of {peer.node}")
+    if envelope.type == _TERMINATED:
+        _on_terminated(link, peer, envelope)
+        return
+    if peer.principal is not None:
+        _check_scope(peer, envelope.type, link.vocabulary.scope_of(envelope.type))
+    message = link.vocabulary.decode(envelope.type, envelope.body, blobs)
+    reply: ReplyTo | None = None
+    if envelope.kind == Kind.ASK:
+        if not _is_new(link, peer, envelope):
+            return
+        reply = _reply_to(link, peer, envelope)
+    letter = RemoteLetter(
+        message,
+        reply,
+        envelope.src or f"{SCHEME}{peer.node}/",
+        link.engine.now_ms() + envelope.deadline_ms if envelope.deadline_ms > 0 else 0,
+        envelope.trace if envelope.trace and is_traceparent(envelope.trace) else None,
+    )
+    letter.principal = peer.principal
+    address = link.local(envelope.dst)
+    # A client starts no entity: it may only talk to who is there.
+    is_here = node_of(envelope.dst) == link.node
+    if is_here and (peer.principal is None or address in link.engine.cells):
+        link.engine.deliver(address, letter)
+        if isinstance(reply, Outlet):
+            reply.bind(link.engine.cells.get(address))
+    else:
+        there = DeadLetter(f"{envelope.dst[:128]} is not at {link.node}")
+        link.engine.refuse(envelope.dst[:128], letter, there)
+
+
+def _check_scope(peer: Peer, what: str, scope: str | None) -> None:
+    """Refuse what a client may not send. Raises Forbidden."""
+    principal = peer.principal
+    if principal is not None and (scope is None or not principal.may(scope)):
+        needs = f"needs the scope {scope}" if scope else "is not open to clients"
+        raise Forbidden(f"{what[:64] or 'a plain value'} {needs}")
+
+
+def _is_new(link: Link, peer: Peer, envelope: Envelope) -> bool:
+    """Say whether a question is to be asked; a repeated one gets the answer that it was given."""
+    seen = peer.window.admit(envelope.corr)
+    if isinstance(seen, bytes):
+        peer.send(seen)
+    elif seen == "expired":
+        expired = ActorUnavailable("its answer is forgotten", maybe_executed=True)
+        link.answer_error(peer, envelope, expired)
+    return seen == "new"
+
+
+def _reply_to(link: Link, peer: Peer, envelope: Envelope) -> ReplyTo:
+    if envelope.items <= 0:
+        return RemoteReply(peer, envelope)
+    if len(peer.outlets) >= limits.STREAMS_PER_PEER:
+        raise Busy(f"{limits.STREAMS_PER_PEER} streams to {peer.node}")
+    outlet = Outlet(link.engine, RemoteSink(peer, envelope), envelope.items, envelope.size)
+    peer.outlets[envelope.corr] = outlet
+    return outlet
+
+
+def _on_terminated(link: Link, peer: Peer, envelope: Envelope) -> None:
+    message: Terminated = link.vocabulary.decode(envelope.type, envelope.body)
+    if node_of(message.address) != peer.node:
+        raise BadFrame(f"{message.address[:128]} is not of {peer.node}")
+    peer.terminated(message, link.local(envelope.dst))
+
+
+def _on_reply(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    reply = peer.answered(envelope)
+    stream = peer.stream(envelope.corr, ends=True) if reply is None else None
+    if reply is None and stream is None:
+        return  # its asker has given up
+    try:
+        value = link.vocabulary.decode(envelope.type, envelope.body, blobs)
+    except BadFrame as error:
+        if reply is not None:
+            reply.fail(error)
+        if stream is not None:
+            stream.end(0, None, error)
+        raise
+    if reply is not None:
+        reply.set(value)
+    if stream is not None:
+        stream.end(envelope.items, value, None)
+
+
+def _on_error(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    reply = peer.answered(envelope)
+    if reply is not None:
+        reply.fail(decode_error(envelope.body))
+        return
+    stream = peer.stream(envelope.corr, ends=True)
+    if stream is not None:
+        stream.end(envelope.items, None, decode_error(envelope.body))
+
+
+def _on_item(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    stream = peer.stream(envelope.corr)
+    if stream is None:
+        return  # it was closed meanwhile
+    try:
+        value = link.vocabulary.decode(envelope.type, envelope.body, blobs)
+    except BadFrame as error:
+        stream.upstream.cancel()
+        stream.end(0, None, error)
+        raise
+    size = len(memoryview(envelope.body)) + sum(map(len, blobs))
+    stream.item(envelope.items, value, size)
+
+
+def _on_credit(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    if envelope.items < 0 or envelope.size < 0:
+        raise BadFrame("credit below zero")
+    outlet = peer.outlets.get(envelope.corr)
+    if outlet is not None:
+        outlet.grant(envelope.items, envelope.size)
+
+
+def _on_cancel(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    outlet = peer.outlets.pop(envelope.corr, None)
+    if outlet is not None:
+        peer.window.answered(envelope.corr, None)
+        outlet.cancel()
+
+
+def _on_watch(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    _check_scope(peer, "a watch", _WATCH_SCOPE)
+    watcher, address = envelope.src, link.local(envelope.dst)
+    if node_of(watcher) != peer.node:
+        raise BadFrame(f"{watcher[:128]} is not of {peer.node}")
+    if len(peer.watched) >= limits.WATCHES_PER_PEER:
+        raise Busy(f"{limits.WATCHES_PER_PEER} watches of {peer.node}")
+    cell = link.engine.cells.get(address)
+    if cell is None:
+        peer.carry(watcher, Letter(Terminated(envelope.dst, "unknown"), None, address))
+        return
+    if cell.watchers is None:
+        cell.watchers = {}
+    cell.watchers[watcher] = None
+    peer.watched[watcher, address] = None
+
+
+def _on_ping(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    """Do nothing: that it was heard is all."""
+
+
+def _on_gone(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    """Count a process as lost: the sender itself, or one behind the node."""
+    if not envelope.dst:
+        link.lose(peer.node, "it has ended its link")
+        return
+    behind = link.peers.get(envelope.dst)
+    if not link.connects or peer.via is not None:
+        raise BadFrame("only its node knows of other processes")
+    if behind is not None and behind.via is peer:
+        error = decode_error(envelope.body)
+        told = getattr(error, "maybe_executed", True)
+        link.lose(behind.node, error.message, maybe_executed=told)
+
+
+HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {
+    Kind.ASK: _on_letter,
+    Kind.CANCEL: _on_cancel,
+    Kind.CREDIT: _on_credit,
+    Kind.ERROR: _on_error,
+    Kind.GONE: _on_gone,
+    Kind.ITEM: _on_item,
+    Kind.PING: _on_ping,
+    Kind.REPLY: _on_reply,
+    Kind.TELL: _on_letter,
+    Kind.WATCH: _on_watch,
+}
