@@ -8,6 +8,7 @@ stays 0 while the feed is handled right.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -15,12 +16,13 @@ from typing import Final
 
 import msgspec
 
-from actors import addresses
+from actors import addresses, limits
 from actors.core import job
 from actors.core.due import DueIndex
 from actors.core.permits import Waiters, key_hash
 from actors.core.store.txn import Result
 from actors.core.view import Change, View
+from actors.history import Recorded, SayRecorded
 from actors.model import keys
 from actors.model.job import TERMINAL, Job
 from actors.model.spec import JobSpec
@@ -38,6 +40,7 @@ from actors.task_set import Advance
 
 __all__ = ["Home"]
 
+_log: Final = logging.getLogger(__name__)
 _KINDS: Final = ("job/", "task/", "attempt/", "idempotency/", "closed/")
 _PER_TURN: Final = 256
 _LINE: Final = 16  # how far a turn looks past jobs that wait for another key too
@@ -74,6 +77,8 @@ class Home(StoreActor):
         self._states: dict[str, str] = {}
         self.jobs_by_state: Counter[str] = Counter()
         self.repairs = 0
+        self._recorded = 0  # what ended below this revision is in history
+        self.unrecorded = 0  # records that went without it
         self._ahead_ms: int | None = None  # of the wall clock before the monotonic one
         self._leapt_ms = 0
 
@@ -81,6 +86,7 @@ class Home(StoreActor):
         """Derive the due index, then follow the feed."""
         yield from super().on_start() or ()
         yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
+        yield Tell(addresses.HISTORY, SayRecorded())
 
     # -- the feed
 
@@ -224,8 +230,24 @@ class Home(StoreActor):
         if self.undecided("evict"):
             return
         excess = self._retention.excess(now_ms - self._leapt_ms, _EVICT_PER_TXN)
-        if excess:
-            yield from self.submit("evict", job.evict(self.view, excess, now_ms=now_ms)) or ()
+        going = [job_id for job_id in excess if self._is_recorded(job_id)]
+        too_many = len(self._retention) - limits.HISTORY_WAIT_JOBS
+        if not going and too_many > 0:  # history is down for long: the store must not grow for ever
+            going = excess[:too_many]
+            self.unrecorded += len(going)
+            _log.error("history is down: %d ended jobs go without a record in it", len(going))
+        if going:
+            yield from self.submit("evict", job.evict(self.view, going, now_ms=now_ms)) or ()
+
+    def _is_recorded(self, job_id: str) -> bool:
+        entry = self.view.get(keys.job(job_id))
+        return entry is not None and entry.revision < self._recorded
+
+    @handles(Recorded)
+    def recorded(self, message: Recorded, context: Context) -> Effects:
+        """History has come further: what it has may go."""
+        self._recorded = message.revision
+        return self.decide()
 
     def _sleep(self, now_ms: int, *, busy: bool) -> Iterator[Effect]:
         old_ms = self._retention.next_ms()

@@ -49,10 +49,23 @@ class AuthSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
 
 
+class HistorySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """storage.history: how long the history keeps, and whether old days go to Parquet files."""
+
+    retention: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}d$")] = "90d"
+    parquet: bool = True
+
+    @property
+    def keep_days(self) -> int:
+        """The retention in whole days."""
+        return int(self.retention.removesuffix("d"))
+
+
 class StorageSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """storage: the engine of the image."""
+    """storage: the engine of the image, and the history."""
 
     engine: Literal["sqlite", "rocksdb", "memory"] = "sqlite"
+    history: HistorySection = HistorySection()
 
 
 class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,14 +101,20 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
         origin["node.data"] = "JOBD_DATA"
     for name, text in environment.items():
         if name.startswith("JOBD_CFG_"):
-            section, _, key = name.removeprefix("JOBD_CFG_").lower().partition("__")
-            merged.setdefault(section, {})[key] = _from_text(section, key, text)
-            origin[f"{section}.{key}"] = name
+            key = name.removeprefix("JOBD_CFG_").lower().replace("__", ".")
+            _put(merged, key, _from_text(key, text))
+            origin[key] = name
     for name, value in flags.items():
-        section, _, key = name.partition(".")
-        merged.setdefault(section, {})[key] = value
+        _put(merged, name, value)
         origin[name] = "the command line"
     return _checked(merged, origin)
+
+
+def _put(merged: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        merged = merged.setdefault(section, {})
+    merged[last] = value
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -132,23 +151,37 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _checked(merged: dict[str, Any], origin: dict[str, str]) -> Config:
-    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    for section, keys in merged.items():
-        if section not in sections:
-            origins = (place for name, place in origin.items() if name.startswith(f"{section}."))
-            raise _unknown(section, list(sections), "section", next(origins, _NO_PLACE))
-        known = [field.name for field in msgspec.structs.fields(sections[section])]
-        for key in keys:
-            if key not in known:
-                place = origin.get(f"{section}.{key}", _NO_PLACE)
-                raise _unknown(f"{section}.{key}", [f"{section}.{k}" for k in known], "key", place)
+    _check_names(merged, Config, "", origin)
     try:
         return msgspec.convert(merged, Config, strict=True)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
         name = where.rstrip("`").partition("[")[0]
-        cause = f"{name} (from {origin.get(name, _NO_PLACE)}): {message}"
-        raise ConfigError(cause, remedy=_remedy(_types()[name])) from None
+        cause = f"{name} (from {_place(name, origin)}): {message}"
+        raise ConfigError(cause, remedy=_remedy(_types().get(name))) from None
+
+
+def _check_names(given: dict[str, Any], kind: Any, prefix: str, origin: dict[str, str]) -> None:
+    """Refuse a name that is not of this section, or of one within it. Raises ConfigError."""
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in given.items():
+        key = f"{prefix}{name}"
+        if name not in known:
+            noun = "key" if prefix else "section"
+            raise _unknown(key, [prefix + k for k in known], noun, _place(key, origin))
+        if _is_section(known[name]) and isinstance(value, dict):
+            _check_names(value, known[name], f"{key}.", origin)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _place(key: str, origin: dict[str, str]) -> str:
+    """Say where a key comes from, itself, with one below it, or with the one that it is in."""
+    below = (place for name, place in origin.items() if name.startswith(f"{key}."))
+    above = key.rpartition(".")[0]
+    return origin.get(key) or next(below, "") or origin.get(above, _NO_PLACE)
 
 
 def _remedy(wanted: Any) -> str:
@@ -164,9 +197,9 @@ def _unknown(name: str, known: list[str], noun: str, place: str) -> ConfigError:
     return ConfigError(f"{name} (from {place}) is not a known {noun}", remedy=hint)
 
 
-def _from_text(section: str, key: str, text: str) -> Any:
+def _from_text(key: str, text: str) -> Any:
     """Give the text of an environment variable the type of its key; lists by comma."""
-    wanted = _types().get(f"{section}.{key}")
+    wanted = _types().get(key)
     if wanted is bool:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     if wanted is int:
@@ -179,12 +212,13 @@ def _from_text(section: str, key: str, text: str) -> Any:
     return text
 
 
-def _types() -> dict[str, Any]:
+def _types(kind: Any = Config, prefix: str = "") -> dict[str, Any]:
     """The type of each key, without its bounds."""
-    return {
-        f"{section.name}.{field.name}": (
-            get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
-        )
-        for section in msgspec.structs.fields(Config)
-        for field in msgspec.structs.fields(section.type)
-    }
+    types: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        key, of = f"{prefix}{field.name}", field.type
+        if _is_section(of):
+            types |= _types(of, f"{key}.")
+        else:
+            types[key] = get_args(of)[0] if get_origin(of) is Annotated else of
+    return types

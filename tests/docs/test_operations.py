@@ -23,14 +23,16 @@ RUN = (ROOT / "docs" / "operations" / "run-a-node.md").read_text("utf-8")
 METRICS = (ROOT / "docs" / "operations" / "metrics.md").read_text("utf-8")
 
 
-def keys() -> dict[str, object]:
+def keys(section: msgspec.Struct | None = None, prefix: str = "") -> dict[str, object]:
     """Return every key of the configuration and its default."""
-    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    return {
-        f"{name}.{field.name}": getattr(section(), field.name)
-        for name, section in sections.items()
-        for field in msgspec.structs.fields(section)
-    }
+    found: dict[str, object] = {}
+    for field in msgspec.structs.fields(section := section or Config()):
+        value = getattr(section, field.name)
+        if isinstance(value, msgspec.Struct):
+            found |= keys(value, f"{prefix}{field.name}.")
+        else:
+            found[prefix + field.name] = value
+    return found
 
 
 def test_every_key_has_a_row_with_its_default() -> None:

@@ -21,9 +21,8 @@ from typing import Final
 from actors.backends.job_supervisor.cgroup import Cgroups
 from actors.backends.job_supervisor.endpoint import RUN_MODE, bind, run_directory
 from actors.backends.job_supervisor.supervisor import LINGER_S, Supervisor
+from actors.backends.process_title import set_title
 
-_TITLE: Final = b"jobd: job supervisor"
-_PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
@@ -54,7 +53,7 @@ def serve(data: Path, linger_s: float = LINGER_S) -> None:
         return
     _redirect(run / "jobs.err")
     _set_inherited()
-    _set_title()
+    set_title("jobd: job supervisor", "jobd: jobs")
     listener = bind(data)
     supervisor = Supervisor(data, listener, Cgroups(), linger_s)
     listener.listen(socket.SOMAXCONN)  # only now: whoever connects is served
@@ -85,15 +84,6 @@ def _set_inherited() -> None:
     for option in (_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS):
         if libc.prctl(option, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), f"prctl({option})")
-
-
-def _set_title() -> None:
-    """Say in `ps` what this is: the command line is this process's own memory."""
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, b"jobd: jobs", 0, 0, 0)
-    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
-    start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end of proc(5)
-    if start and end - start > len(_TITLE):
-        ctypes.memmove(start, _TITLE.ljust(end - start, b"\0"), end - start)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from actors.errors import Corrupt, JobdError, StorageFailed
 from actors.event_bus import EventBus
 from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
+from actors.history import History
 from actors.home import Home
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
@@ -53,7 +54,9 @@ from jobd.api.gateway import NodeStatus
 from jobd.config import Config
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.gateway import NodeGateway, StatusSource
+from jobd.node.history_process import HistoryProcess
 from jobd.node.metrics import NodeMetrics
+from jobd.node.sampling import Sampler
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
 from jobd.node.wiring.seal_box import open_seal_box
@@ -104,6 +107,7 @@ class Node:
         self._vault = Vault(self.state, directory.node_id, lambda: open_seal_box(directory.path))
         self._artifacts = Artifacts(directory.path / "artifacts")
         self._port = self._supervisor_port()
+        self._history = self._history_process()
         self.gateway = self._make_gateway()
 
     # -- the disk
@@ -172,6 +176,9 @@ class Node:
             addresses.task_set(""),
             lambda address: TaskSet(state, keys.last(address)),
             idle_s=_TASK_SET_IDLE_S,
+        )
+        self._spawn(
+            addresses.HISTORY, lambda: History(state, self._history, sample=self._sampler())
         )
         self._spawn(addresses.HOME, lambda: Home(state))
         self._start_execution(node)
@@ -248,6 +255,25 @@ class Node:
             on_frame=lambda frame: self.host.tell(addresses.SUPERVISOR, frame),
             on_lost=lambda: self.host.tell(addresses.SUPERVISOR, LinkLost()),
             on_trouble=lambda text: _log.warning("no job supervisor yet: %s", text),
+        )
+
+    def _history_process(self) -> HistoryProcess:
+        directory, log, kept = self._directory, self._config.log, self._config.storage.history
+        keep = ("--keep-days", str(kept.keep_days), *(() if kept.parquet else ("--no-parquet",)))
+        return HistoryProcess(
+            self.host,
+            directory.run,
+            node=directory.node_id,
+            incarnation=directory.incarnation,
+            arguments=("--data", str(directory.path), "--log", f"{log.level},{log.format}", *keep),
+        )
+
+    def _sampler(self) -> Sampler:
+        return Sampler(
+            self.state,
+            node=self._directory.node_id,
+            slots=self._slots,
+            queued=lambda: self._scheduler.queue_depth,
         )
 
     # -- what it says of itself
@@ -358,4 +384,5 @@ class Node:
             await asyncio.wait_for(self.host.shutdown(), _SHUTDOWN_S)
         except TimeoutError:
             _log.warning("not every actor ended within %g s", _SHUTDOWN_S)
+        await self._history.close()
         await self._port.close()

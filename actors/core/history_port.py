@@ -1,0 +1,157 @@
+"""What is said between a node and its history process, and what the backend does for it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from actors.core.history import Batch, EndedJob, EndedTask, Position
+from actors.core.ports import EventPage
+
+__all__ = [
+    "DeleteJob",
+    "FindJob",
+    "FoundJob",
+    "HistoryPort",
+    "HistoryQueries",
+    "HistoryRecords",
+    "HistoryWriting",
+    "JobPage",
+    "ListEvents",
+    "ListJobs",
+    "QueryResult",
+    "RunQuery",
+    "Where",
+    "Write",
+]
+
+
+class Where(msgspec.Struct, frozen=True, array_like=True):
+    """How far is history? `revision` is the store's: a history beyond it is of another store."""
+
+    revision: int
+
+
+class Write(msgspec.Struct, frozen=True, array_like=True):
+    """Store a batch; answered with the position of history then."""
+
+    batch: Batch
+
+
+class DeleteJob(msgspec.Struct, frozen=True, array_like=True):
+    """Forget a job, its attempts and outputs; answered with whether it was there."""
+
+    job_id: str
+
+
+class FindJob(msgspec.Struct, frozen=True, array_like=True):
+    """Answered with a FoundJob, or None."""
+
+    job_id: str
+
+
+class FoundJob(msgspec.Struct, frozen=True, array_like=True):
+    """A job as it was when it ended; the tasks of a fan-out in their order."""
+
+    job: EndedJob
+    tasks: tuple[EndedTask, ...] = ()
+
+
+class ListJobs(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Jobs with ids below `before`, the newest first. Alternatives within one field, all fields."""
+
+    before: str = ""
+    limit: int = 100
+    states: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str | None], ...] = ()
+    name: str | None = None
+    id_prefix: str | None = None
+    text: str | None = None  # part of a name, or the beginning of an id
+
+
+class JobPage(msgspec.Struct, frozen=True, array_like=True):
+    """Some jobs; `more` when there are others behind them."""
+
+    jobs: tuple[EndedJob, ...]
+    more: bool
+
+
+class ListEvents(msgspec.Struct, frozen=True, array_like=True):
+    """Events above (revision, k), the oldest first; `types` are globs (none: any)."""
+
+    after: tuple[int, int]
+    limit: int
+    types: tuple[str, ...] = ()
+    subject: str | None = None
+
+
+class RunQuery(msgspec.Struct, frozen=True, array_like=True):
+    """One SELECT of a user, with values for its `?` or `$name`."""
+
+    sql: str
+    parameters: list[Any] | dict[str, Any]
+    timeout_s: float
+    max_rows: int
+
+
+class QueryResult(msgspec.Struct, frozen=True):
+    """Columns with their types, and rows as JSON values; `truncated` when there were more."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+    truncated: bool
+
+
+class HistoryPort(Protocol):
+    """The node's end: a message goes to the history process, its answer comes as a message.
+
+    `Stored` follows a `Where` or a `Write`, or `HistoryLost` when there is no answer.
+    """
+
+    def send(self, message: Where | Write) -> None:
+        """Send, starting the process when there is none; never waits."""
+
+
+class HistoryWriting(Protocol):
+    """What changes a history. Calls block."""
+
+    def position(self, revision: int) -> Position:
+        """Return how far history is; one beyond the store's revision is moved aside before."""
+
+    def write(self, batch: Batch) -> Position:
+        """Store a batch that begins where history ends, with its position, in one transaction.
+
+        Any other batch changes nothing. Returns the position then. Raises ReadOnly.
+        """
+
+    def delete(self, job_id: str) -> bool:
+        """Forget a job; return whether it was there. Raises ReadOnly."""
+
+    def retain(self, now_ms: int) -> None:
+        """Move old days to Parquet, and drop what is past the retention or the size."""
+
+    def close(self) -> None:
+        """Release the file."""
+
+
+class HistoryRecords(Protocol):
+    """What the doors look up. Calls block."""
+
+    def find(self, job_id: str) -> FoundJob | None:
+        """Return a job."""
+
+    def list(self, query: ListJobs) -> JobPage:
+        """Return jobs, the newest first."""
+
+    def events(self, query: ListEvents) -> EventPage:
+        """Return events; never a gap: what retention dropped is not told from what never was."""
+
+
+class HistoryQueries(Protocol):
+    """SQL of users. Calls block."""
+
+    def run(self, query: RunQuery) -> QueryResult:
+        """Run one SELECT. Raises InvalidInput, TooLarge, Unavailable (its time is over)."""

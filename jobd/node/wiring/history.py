@@ -1,0 +1,77 @@
+"""`python -m jobd.node.wiring.history`: the history process of a node, which owns its DuckDB file.
+
+Started by the node and ended with it: the kernel kills it when the node is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+from actors.backends.history.file import HistoryFile
+from actors.backends.history.store import HistoryStore
+from actors.backends.process_title import set_title
+from actors.history_store import MESSAGES, NODE, WRITER, HistoryWriter
+from actors.runtime import LoopHost
+from actors.runtime.link import Link
+from actors.runtime.vocabulary import Vocabulary
+from jobd.node.history_process import SOCKET
+from jobd.node.logs import configure
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    """Serve the history until the node says to end."""
+    parser = argparse.ArgumentParser(prog="jobd: history", description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--number", type=int, required=True)
+    parser.add_argument("--keep-days", type=int, required=True)
+    parser.add_argument("--no-parquet", action="store_true")
+    parser.add_argument("--log", default="info,pretty")
+    options = parser.parse_args()
+    _end_with_the_node()
+    set_title("jobd: history", "jobd: history")
+    configure(*options.log.split(","))
+    os.umask(0o077)
+    asyncio.run(_serve(options))
+
+
+def _end_with_the_node() -> None:
+    node = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != node or node == 1:
+        raise SystemExit("the node has ended")  # before the kernel knew of the wish
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    host = LoopHost(on_fatal=lambda reason, error: ended.set())
+    file = HistoryFile(options.data / "history")
+    store = HistoryStore(file, keep_days=options.keep_days, parquet=not options.no_parquet)
+    host.spawn(lambda: HistoryWriter(store), WRITER)
+    directory = os.open(options.run, os.O_PATH | os.O_DIRECTORY)
+    link = Link(
+        host,
+        f"ipc:///proc/self/fd/{directory}/{SOCKET}",
+        node=NODE,
+        incarnation=options.number,
+        vocabulary=Vocabulary(MESSAGES),
+        child=True,
+    )
+    await ended.wait()
+    await host.shutdown()
+    link.close()
+
+
+if __name__ == "__main__":
+    main()
