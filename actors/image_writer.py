@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, Final
 
 import msgspec
@@ -32,7 +33,15 @@ from actors.runtime import (
     handles,
 )
 
-__all__ = ["EventsWritten", "ImageWriter", "ImageWritten", "ReadEvents", "WriteImage"]
+__all__ = [
+    "CopyImage",
+    "EventsWritten",
+    "ImageCopied",
+    "ImageWriter",
+    "ImageWritten",
+    "ReadEvents",
+    "WriteImage",
+]
 
 _CHECKPOINT_EVERY_S: Final = 10.0
 _PRUNE_EVERY_S: Final = 60.0
@@ -71,6 +80,21 @@ class ReadEvents(msgspec.Struct, frozen=True):
     limit: int
     types: tuple[str, ...] = ()
     subject: str | None = None
+
+
+class CopyImage(msgspec.Struct, frozen=True):
+    """Copy the image and the event log, both of one revision; answered with ImageCopied."""
+
+    state: str  # the path of the new store
+    events: str  # of the new event log
+
+
+class ImageCopied(msgspec.Struct, frozen=True):
+    """What a copy of the image holds; `digest` is the store's."""
+
+    applied_index: int
+    revision: int
+    digest: str
 
 
 class _Checkpoint(msgspec.Struct, frozen=True):
@@ -154,6 +178,19 @@ class ImageWriter(ThreadActor):
         self._events.flush()
         self._store.flush()
         self._durable = written
+
+    @handles(CopyImage)
+    def copy(self, message: CopyImage, context: Context) -> Effects:
+        """Copy what is written; the copy's trouble is the asker's, not the node's."""
+        assert context.reply is not None, "CopyImage is an ask"
+        try:
+            self._store.checkpoint(Path(message.state))
+            self._events.checkpoint(Path(message.events))
+        except JobdError as error:
+            return [Fail(context.reply, error)]
+        revision = self._store.load().revision
+        copied = ImageCopied(self._written, revision, self._store.digest())
+        return [Reply(context.reply, copied)]
 
     @handles(_Prune)
     def prune(self, message: _Prune, context: Context) -> Effects:

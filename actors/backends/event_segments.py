@@ -33,7 +33,8 @@ import google_crc32c
 import msgspec
 
 from actors import limits
-from actors.backends.disk import Disk, DiskFile, refusal
+from actors.backends.disk import Disk, DiskFile, refusal, refusing
+from actors.backends.file_copy import copy_start, link
 from actors.errors import Corrupt, DataDirectory, StorageFailed
 from actors.model.event import Event, matches
 
@@ -376,6 +377,15 @@ class EventSegments:
             if events := _DECODER.decode(frame.payload):
                 return bool(events[0].time_ms < time_ms)
         return self._newest_ms < time_ms
+
+    @refusing("the copy of the event log")
+    def checkpoint(self, dest: Path) -> None:
+        """Write a copy of what was appended, that opens as an event log."""
+        dest.mkdir(mode=0o700, parents=True)
+        *complete, active = self._segments
+        for segment in complete:
+            link(segment.path, dest / segment.path.name)
+        copy_start(active.path, dest / active.path.name, active.end)
 
     def close(self) -> None:
         """Release the files; what was not flushed is left to the operating system."""

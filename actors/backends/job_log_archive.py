@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import google_crc32c
 import msgspec
 
+from actors.backends.file_copy import copy_start, link
 from actors.backends.job_supervisor.spool import (
     chunk_name,
     chunks_behind,
@@ -24,7 +25,7 @@ from actors.backends.job_supervisor.spool import (
     directory_name,
 )
 
-__all__ = ["Archive", "Archived"]
+__all__ = ["Archive", "Archived", "copy_archive"]
 
 VERSION: Final = 1
 _SEGMENT_BYTES: Final = 16 * 1024 * 1024
@@ -255,6 +256,22 @@ class Archive:
         for path in sorted(self._large.glob(f"*/{_HEADER_FILE}")):
             header = msgspec.json.decode(path.read_bytes(), type=_Header)
             yield _archived(header, bytes=_size(chunks_of(path.parent)))
+
+
+def copy_archive(root: Path, dest: Path) -> None:
+    """Copy an archive that its owner goes on writing; the index is left out: it is built anew.
+
+    A job that is deleted meanwhile may take its packed log out of the copy too. Raises OSError.
+    """
+    segments = sorted((root / "packed").glob("*.seg"))
+    for path in segments[:-1]:
+        link(path, dest / "packed" / path.name)
+    for path in segments[-1:]:
+        copy_start(path, dest / "packed" / path.name, path.stat().st_size)
+    for header in sorted((root / "large").glob(f"*/{_HEADER_FILE}")):  # it says that all is here
+        with suppress(FileNotFoundError):
+            for path in sorted(header.parent.iterdir()):
+                link(path, dest / "large" / header.parent.name / path.name)
 
 
 def _header(log: Archived) -> bytes:

@@ -149,6 +149,9 @@ class EventLog(Protocol):
     def prune(self, now_ms: int) -> None:
         """Drop the oldest segments past the limits of age and size."""
 
+    def checkpoint(self, dest: Path) -> None:
+        """Write a copy of what was appended, that opens as an event log."""
+
     def close(self) -> None:
         """Release the files."""
 

@@ -26,7 +26,7 @@ from actors.model import keys
 from actors.model.codec import encode
 from actors.model.secret import SealKey, Secret
 
-__all__ = ["SealBox", "Sealed", "Vault"]
+__all__ = ["SealBox", "Sealed", "Vault", "rewrapped"]
 
 _RESTORE: Final = (
     "restore keys/node.x25519 from a backup of this data directory; if it is gone for good, delete"
@@ -170,6 +170,22 @@ class Vault:
         key = self._box.unwrap(entry.noun, _wrap_context(self._node, generation))
         self._keys[generation] = (entry.revision, key)
         return key
+
+
+def rewrapped(view: View, box: SealBox, old: str, new: str) -> tuple[Op, ...]:
+    """Return what wraps the sealing keys of one node's name for another name of it (rule 2).
+
+    For a restored node, which has the old one's key file; what that does not open stays as it is.
+    Raises SealingKeyLost for a key that is damaged.
+    """
+    ops: list[Op] = []
+    for place, entry in view.scan(keys.seal_keys()):
+        if keys.last(place) == old and entry.noun.recipient == box.public_key():
+            generation = keys.seal_key_generation(place)
+            key = box.unwrap(entry.noun, _wrap_context(old, generation))
+            wrapped = box.wrap(key, _wrap_context(new, generation))
+            ops += [(place, None), (keys.seal_key(generation, new), encode(wrapped))]
+    return tuple(ops)
 
 
 def _check_value(value: bytes) -> None:

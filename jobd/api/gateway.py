@@ -23,6 +23,7 @@ __all__ = [
     "Gateway",
     "MintedToken",
     "NodeStatus",
+    "StagedBackup",
     "Submitted",
     "Until",
 ]
@@ -48,6 +49,16 @@ class MintedToken(NamedTuple):
 
     token_id: str
     text: str
+    revision: int
+
+
+class StagedBackup(msgspec.Struct, frozen=True):
+    """A copy of the node's data as of a revision, in a directory of the node's own machine.
+
+    To be copied elsewhere and removed by whoever asked for it.
+    """
+
+    path: str
     revision: int
 
 
@@ -168,6 +179,9 @@ class Gateway(Protocol):
 
     def forecast(self, spec: JobSpec) -> dict[str, Any]:
         """Say what would become of a job with this spec, were it submitted now."""
+
+    async def stage_backup(self) -> StagedBackup:
+        """Copy what the node must not lose. Raises Conflict, ReadOnly, ConfigError."""
 
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from jobd.cli.apply import apply, diff, plan, validate
+from jobd.cli.backup import backup
 from jobd.cli.client import Refused
 from jobd.cli.complete import CONTEXT
 from jobd.cli.completion import COMPLETE_VARIABLE, completion
@@ -63,8 +64,8 @@ def cli(
 
 
 for command in (
-    api, apply, completion, context_, diff, event, job, kv, plan, run, status, store, token, top,
-    validate,
+    api, apply, backup, completion, context_, diff, event, job, kv, plan, run, status, store, token,
+    top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -18,7 +18,7 @@ from jobd.cli.session import Session, pass_session
 if TYPE_CHECKING:
     from jobd.node.data_directory import NodeDirectory
 
-__all__ = ["store"]
+__all__ = ["stopped", "store"]
 
 _ENGINES = click.Choice(["sqlite", "rocksdb"])
 
@@ -33,7 +33,7 @@ def store() -> None:
 @pass_session
 def migrate(session: Session, engine: str) -> None:
     """Move the state to another engine; then start the node with `storage.engine` set to it."""
-    with _stopped(session) as directory:
+    with stopped(session) as directory:
         from jobd.node.wiring.stores import migrate_store
 
         keys = migrate_store(directory.path, engine)
@@ -45,7 +45,7 @@ def migrate(session: Session, engine: str) -> None:
 @pass_session
 def export(session: Session, file: IO[bytes]) -> None:
     """Write the state as NDJSON to FILE (`-` is stdout)."""
-    with _stopped(session) as directory:
+    with stopped(session) as directory:
         from jobd.node.wiring.stores import export_store
 
         keys = export_store(directory.path, file)
@@ -58,7 +58,7 @@ def export(session: Session, file: IO[bytes]) -> None:
 @pass_session
 def import_(session: Session, file: IO[bytes], engine: str) -> None:
     """Read an export from FILE (`-` is stdin) into a new data directory."""
-    with _stopped(session) as directory:
+    with stopped(session) as directory:
         from jobd.node.wiring.stores import import_store
 
         keys = import_store(directory.path, file, engine)
@@ -66,7 +66,7 @@ def import_(session: Session, file: IO[bytes], engine: str) -> None:
 
 
 @contextmanager
-def _stopped(session: Session) -> Iterator[NodeDirectory]:
+def stopped(session: Session) -> Iterator[NodeDirectory]:
     """Hold the data directory's lock, so that no node uses it meanwhile."""
     from jobd.node.data_directory import NodeDirectory, new_node_id
 

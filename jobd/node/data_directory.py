@@ -5,7 +5,8 @@ lock          held (flock) by the one process that uses the directory
 node.json     who the node is: id, cluster, incarnation; replaced atomically and fsynced
 admin.token   the token minted at the first start, 0600
 run/          sockets and node.json for who looks for this node, 0700
-log/ events/ spool/ logs/ artifacts/ state.sqlite
+backups/      what a backup is being copied from
+log/ events/ spool/ joblogs/ artifacts/ state.sqlite
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +26,10 @@ from typing import Any, Final
 from actors.errors import DataDirectory
 from actors.model.ids import make_id
 
-__all__ = ["FORMAT", "NodeDirectory", "new_node_id", "write_atomically"]
+__all__ = ["FORMAT", "NodeDirectory", "filling", "new_node_id", "write_atomically"]
 
 FORMAT: Final = 1
+_LOST_AND_FOUND: Final = "lost+found"
 
 
 class NodeDirectory:
@@ -61,6 +66,11 @@ class NodeDirectory:
         return str(self._identity["id"])
 
     @property
+    def cluster_id(self) -> str:
+        """The id of the cluster: a node alone is one of its own."""
+        return str(self._identity["cluster"])
+
+    @property
     def incarnation(self) -> int:
         """The incarnation last taken."""
         return int(self._identity["incarnation"])
@@ -80,6 +90,38 @@ class NodeDirectory:
     def close(self) -> None:
         """Let another process have the directory."""
         os.close(self._lock_fd)
+
+
+@contextmanager
+def filling(path: Path, *, new_id: str) -> Iterator[None]:
+    """Have an empty directory filled in the body, and become a new node's of a new cluster.
+
+    Cut short, it is no node's: its `format` says so. When the body fails it is empty again.
+    Raises DataDirectory when it is not empty, or can't be written to.
+    """
+    path = path.absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = {entry.name for entry in path.iterdir()} - {_LOST_AND_FOUND}
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from None
+    if found:
+        raise DataDirectory(
+            f"{path} is not empty: it holds {min(found)}", remedy="name an empty directory"
+        )
+    write_atomically(path / "format", b"restore not finished\n", sync=True)
+    try:
+        yield
+        identity = {"id": new_id, "cluster": new_id, "incarnation": 0}
+        write_atomically(path / "node.json", json.dumps(identity).encode(), sync=True)
+        write_atomically(path / "format", f"{FORMAT}\n".encode(), sync=True)
+    except BaseException:
+        for entry in path.iterdir():
+            if entry.is_dir() and entry.name != _LOST_AND_FOUND:
+                shutil.rmtree(entry)
+            elif not entry.is_dir():
+                entry.unlink()
+        raise
 
 
 def new_node_id() -> str:

@@ -33,9 +33,11 @@ from actors.wakeups import ANYTHING, Unwatch, Watch
 from jobd.api.gateway import (
     MintedToken,
     NodeStatus,
+    StagedBackup,
     Submitted,
     Until,
 )
+from jobd.node.backups import Backups
 from jobd.node.submission import Submissions
 from jobd.node.writer import Writer, check_match
 
@@ -66,6 +68,7 @@ class NodeGateway:
         new_id: Callable[[], str],
         artifacts: ArtifactStore,
         source: StatusSource,
+        backups: Backups,
     ) -> None:
         self._host = host
         self._state = state
@@ -73,6 +76,7 @@ class NodeGateway:
         self._new_id = new_id
         self._artifacts = artifacts
         self._source = source
+        self._backups = backups
         self._writer = Writer(host)
         self._submissions = Submissions(state, self._writer, clock=clock, new_id=new_id)
 
@@ -313,6 +317,10 @@ class NodeGateway:
     def forecast(self, spec: JobSpec) -> dict[str, Any]:
         """Say what would become of a job with this spec."""
         return self._source.forecast(spec)
+
+    async def stage_backup(self) -> StagedBackup:
+        """Copy what the node must not lose."""
+        return await self._backups.stage()
 
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""

@@ -71,7 +71,7 @@ def test_every_path_of_a_data_directory_has_a_row(node: NodeProcess) -> None:
     }
     present = {path.name.removesuffix("-wal").removesuffix("-shm") for path in node.data.iterdir()}
     assert present <= listed
-    assert listed - present <= {"state.rocksdb", "artifacts"}, "paths that no node has"
+    assert listed - present <= {"state.rocksdb", "artifacts", "backups", "keys"}, "paths that no node has"
 
 
 def test_every_metric_has_a_row_of_its_type(node: NodeProcess) -> None:

@@ -59,6 +59,7 @@ from jobd.node.metrics import NodeMetrics
 from jobd.node.sampling import Sampler
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
+from jobd.node.wiring.backup import backups_of
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.stores import open_store
 
@@ -310,6 +311,9 @@ class Node:
             clock=self.host.clock,
             new_id=self._new_id,
             artifacts=self._artifacts,
+            backups=backups_of(
+                self.host, self._directory, self._config.storage.engine, self._disk.store
+            ),
             source=StatusSource(
                 status=self._status,
                 health=self._health,

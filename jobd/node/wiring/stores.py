@@ -14,9 +14,37 @@ from actors.backends.state_sqlite import SqliteStateStore
 from actors.core.ports import StateStore
 from actors.errors import ConfigError, Conflict, DataDirectory
 
-__all__ = ["export_store", "import_store", "migrate_store", "open_store"]
+__all__ = [
+    "engine_of",
+    "export_store",
+    "import_store",
+    "migrate_store",
+    "open_store",
+    "store_name",
+]
 
 _FILES: Final = {"sqlite": "state.sqlite", "rocksdb": "state.rocksdb"}
+
+
+def store_name(engine: str) -> str:
+    """Return what an engine's image is called in a data directory. Raises ConfigError for memory.
+
+    An image in memory leaves nothing behind that could be opened again.
+    """
+    if engine not in _FILES:
+        raise ConfigError(
+            f"storage.engine {engine} has no image on disk",
+            remedy=f"use one that has: {', '.join(_FILES)}",
+        )
+    return _FILES[engine]
+
+
+def engine_of(data: Path) -> str:
+    """Return the engine whose image a data directory holds. Raises DataDirectory."""
+    engine = _engine_of(data)
+    if engine is None:
+        raise DataDirectory(f"{data} holds no state", remedy="name a data directory with --data")
+    return engine
 
 
 def open_store(engine: str, data: Path) -> StateStore:
@@ -32,7 +60,7 @@ def open_store(engine: str, data: Path) -> StateStore:
 
 def migrate_store(data: Path, to: str) -> int:
     """Move the state of a stopped node's directory to another engine; return its rows."""
-    engine = _required(data)
+    engine = engine_of(data)
     if engine == to:
         raise Conflict(f"{data} holds its state in {engine} already")
     source, dest = _open(engine, data), _open(to, data)
@@ -54,7 +82,7 @@ def export_store(data: Path, file: IO[bytes]) -> int:
 
     Raises Conflict while the log holds more than the image: start and stop the node first.
     """
-    store = _open(_required(data), data)
+    store = _open(engine_of(data), data)
     log = SegmentLog.open(data / "log")
     try:
         if log.last_index > store.load().applied_index:
@@ -99,13 +127,6 @@ def _open(engine: str, data: Path) -> StateStore:
 
 def _engine_of(data: Path) -> str | None:
     return next((engine for engine, name in _FILES.items() if (data / name).exists()), None)
-
-
-def _required(data: Path) -> str:
-    engine = _engine_of(data)
-    if engine is None:
-        raise DataDirectory(f"{data} holds no state", remedy="name a data directory with --data")
-    return engine
 
 
 def _remove(path: Path) -> None:

@@ -37,6 +37,7 @@ COMMANDS = {
     "revoke_token": "token revoke",
     "stream_events": "event tail",
     "stream_logs": "job logs",
+    "stage_backup": "backup create",
     "submit_batch": "job batch",
     "submit_job": "job create",
 }
@@ -50,6 +51,8 @@ EXEMPT = {
 LOCAL = {
     "api": "any operation",
     "apply": "submit_job for each document",
+    "backup restore": "an empty data directory",
+    "backup verify": "files only",
     "completion": "prints a script",
     "context add": "a file of the user",
     "context delete": "a file of the user",

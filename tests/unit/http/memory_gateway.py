@@ -32,7 +32,7 @@ from actors.model.job import TERMINAL
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import SCOPES, Token, format_token, hash_secret
-from jobd.api.gateway import MintedToken, NodeStatus, Submitted, Until
+from jobd.api.gateway import MintedToken, NodeStatus, StagedBackup, Submitted, Until
 
 __all__ = ["NOW_MS", "MemoryGateway"]
 
@@ -322,6 +322,9 @@ class MemoryGateway:
     def forecast(self, spec: JobSpec) -> dict[str, Any]:
         node = NodeCapacity("n1", 2, 2, 2000, 2000, 2**30, 2**30, frozenset(("command",)))
         return forecast(self.state, spec, [node], self.now_ms)
+
+    async def stage_backup(self) -> StagedBackup:
+        return StagedBackup("/data/backups/1", self.state.revision)
 
     def status(self) -> NodeStatus:
         return NodeStatus(
