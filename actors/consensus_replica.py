@@ -7,6 +7,7 @@ applied. The image on disk is written behind, from the rows that changed.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
@@ -35,7 +36,15 @@ from actors.runtime import (
     handles,
 )
 
-__all__ = ["ConsensusReplica", "Nudge", "Published", "Settle", "SubmitTxn", "Subscribe"]
+__all__ = [
+    "Barrier",
+    "ConsensusReplica",
+    "Nudge",
+    "Published",
+    "Settle",
+    "SubmitTxn",
+    "Subscribe",
+]
 
 _IMAGE_EVERY_S: Final = 0.1
 _RETRY_S: Final = 1.0
@@ -50,6 +59,10 @@ class SubmitTxn(msgspec.Struct, frozen=True):
 
 class Subscribe(msgspec.Struct, frozen=True):
     """The sender wants a Nudge whenever something was committed."""
+
+
+class Barrier(msgspec.Struct, frozen=True):
+    """Answered once all that was submitted here before it is applied, or was refused."""
 
 
 class Settle(msgspec.Struct, frozen=True):
@@ -95,6 +108,7 @@ class ConsensusReplica(LoopActor):
         self._session = 0
         self._ticket = 0
         self._waiting: dict[int, ReplyTo] = {}  # in order of ticket: tickets are answered in order
+        self._barriers: deque[tuple[int, ReplyTo]] = deque()  # (last ticket before it, asker)
         self._opening: int | None = None
         self._early: list[tuple[SubmitTxn, Context]] = []  # submitted before there is a session
         self._subscribers: list[str] = []
@@ -171,6 +185,19 @@ class ConsensusReplica(LoopActor):
             yield from self._apply(batch)
         for ticket, error in effects.refuse:
             yield Fail(self._waiting.pop(ticket), error)
+        yield from self._pass_barriers()
+
+    @handles(Barrier)
+    def barrier(self, message: Barrier, context: Context) -> Effects:
+        """Answer a linearizable read: what is acknowledged is applied, so only wait it out."""
+        assert context.reply is not None, "Barrier is an ask"
+        self._barriers.append((self._ticket, context.reply))
+        return self._pass_barriers()
+
+    def _pass_barriers(self) -> Iterator[Effect]:
+        oldest = next(iter(self._waiting), self._ticket + 1)
+        while self._barriers and self._barriers[0][0] < oldest:
+            yield Reply(self._barriers.popleft()[1])
 
     def _apply(self, batch: Apply) -> Iterator[Effect]:
         state = self._state

@@ -6,7 +6,9 @@
     │   └── TooLarge                a value, a body or a transaction over its limit
     ├── NotFound                  you: nothing has that id or name
     ├── Conflict                  you: the state moved on (ETag, idempotency, terminal job)
-    │   └── IdempotencyMismatch     the same key came with another body
+    │   ├── IdempotencyMismatch     the same key came with another body
+    │   ├── InFlight                the first request with this key has no answer yet
+    │   └── PreconditionFailed      it is not at the revision that the request named
     ├── Unauthenticated           you: no credential, or one that is not known
     ├── Forbidden                 you: the credential lacks the scope; a foreign Host or Origin
     ├── Unavailable               not now: try again
@@ -48,12 +50,14 @@ __all__ = [
     "DeadLetter",
     "Forbidden",
     "IdempotencyMismatch",
+    "InFlight",
     "InvalidInput",
     "InvalidSpec",
     "JobdError",
     "MailboxFull",
     "NotFound",
     "OutcomeUnknown",
+    "PreconditionFailed",
     "Problem",
     "ReadOnly",
     "SealingKeyLost",
@@ -130,6 +134,23 @@ class IdempotencyMismatch(Conflict):
     """An idempotency key came again with another body."""
 
     code = "idempotency_mismatch"
+
+
+class InFlight(Conflict):
+    """The first request with this idempotency key has no answer yet: ask again in a moment."""
+
+    code = "in_flight"
+    retryable = True
+
+
+class PreconditionFailed(Conflict):
+    """A change was to hold only at another revision; `revision` is the present one, 0 is gone."""
+
+    code = "precondition_failed"
+
+    def __init__(self, message: str, *, revision: int, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.revision = revision
 
 
 class Unauthenticated(JobdError):

@@ -106,6 +106,13 @@ HISTORY_MEMORY_MIB: Final = 256  # what the database may take; a query over it f
 HISTORY_SPILL_BYTES: Final = 1024 * 1024 * 1024  # of queries on disk; a query over it fails
 HISTORY_KEEP_BYTES: Final = 10 * 1024 * 1024 * 1024  # the oldest days go
 
+# -- audit
+AUDIT_QUEUE: Final = 10_000  # records not yet written; further changes are refused with Busy
+AUDIT_REFUSALS: Final = 60  # kinds of refusals told apart in a minute; the rest is counted as one
+AUDIT_SEGMENT_BYTES: Final = 4 * 1024 * 1024  # a new segment is begun
+AUDIT_KEEP_BYTES: Final = 1024 * 1024 * 1024  # the oldest segment goes; the trail says so
+AUDIT_KEEP_S: Final = 365 * 24 * 3600  # likewise
+
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
 HTTP_CONNECTIONS: Final = 6_000  # also 500 below the open files allowed; a further one gets 503

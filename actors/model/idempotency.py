@@ -8,8 +8,8 @@ __all__ = ["IdempotencyKey"]
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, array_like=True):
-    """idempotency/<owner>/<hash>: which job the key made, and of which body."""
+    """idempotency/<owner>/<hash>: what the key made (a job's or token's id), of which body."""
 
-    job_id: str
+    made: str
     body_hash: str
     expires_ms: int

@@ -41,6 +41,9 @@ class ActorRow(NamedTuple):
     restarts: int
     state: State
     incarnation: int
+    parent: str = ""  # the root's is ""
+    seconds: float = 0.0  # in its handlers, over all incarnations
+    last_error: str = ""  # what the last restart was for
 
 
 class Cell:
@@ -59,10 +62,12 @@ class Cell:
         "halting",
         "handled",
         "incarnation",
+        "last_error",
         "mailbox",
         "parent",
         "queued",
         "restart",
+        "seconds",
         "state",
         "streams",
         "timers",
@@ -82,6 +87,8 @@ class Cell:
         self.state: State = "stopped"
         self.incarnation = 0
         self.handled = 0
+        self.seconds = 0.0  # in its handlers
+        self.last_error = ""
         self.asking = 0  # its own asks that have no answer yet
         self.queued = False  # in the run queue
         self.busy = False  # a thread or a coroutine has a message of it
@@ -125,4 +132,7 @@ class Cell:
             restarts=max(0, self.incarnation - 1),
             state=self.state,
             incarnation=self.incarnation,
+            parent=self.parent.address if self.parent is not None else "",
+            seconds=self.seconds,
+            last_error=self.last_error,
         )

@@ -150,6 +150,7 @@ class LoopHost(Engine):
             turn(cell)
             ended = time.perf_counter()
             self.handling.add(actor, cell.handled - before, ended - began)
+            cell.seconds += ended - began
             began = ended
         self._current = None
 
@@ -180,6 +181,9 @@ class LoopHost(Engine):
 
     def _handled(self, actor: ThreadActor, took: float, done: Callable[[], None]) -> None:
         self.handling.add(actor, 0, took)
+        cell = self.cells.get(actor.address)
+        if cell is not None:
+            cell.seconds += took
         done()
 
     def await_effects(

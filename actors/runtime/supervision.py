@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Supervision"]
 
 _log: Final = logging.getLogger(__name__)
+_ERROR_CHARS: Final = 256  # of a crash's error, as an actor's row shows it
 
 
 class Supervision:
@@ -124,6 +125,7 @@ class Supervision:
         """Deal with the end of an incarnation: restart, escalate or let go."""
         if error is not None:
             _log.error("%s crashed", cell.address, exc_info=error)
+            cell.last_error = f"{type(error).__name__}: {error}"[:_ERROR_CHARS]
             self._discard(cell)
         parent = cell.parent
         assert parent is not None, "the root has no incarnation that could end"

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from actors.core.store.txn import EXISTS
 from actors.errors import InvalidInput
-from jobd.api.gateway import Gateway
+from jobd.api.gateway import Gateway, RequestKey, Submitted, Written
 from jobd.api.principal import Principal
 
-__all__ = ["HEARTBEAT_S", "Answer", "Call", "Clock", "File", "Item", "Items", "Reply", "Stream"]
+__all__ = [
+    "HEARTBEAT_S",
+    "Answer",
+    "Call",
+    "Clock",
+    "File",
+    "Item",
+    "Items",
+    "Reply",
+    "Stream",
+    "once",
+]
 
 HEARTBEAT_S: Final = 15.0  # the longest silence of a stream
 _IDEMPOTENCY_KEY: Final = re.compile(r"[!-~]{1,255}")
-_ETAG: Final = re.compile(r'"?([0-9]{1,16})"?')
+# A compressed answer's ETag says so: other bytes, the same object.
+_ETAG: Final = re.compile(r'"?([0-9]{1,16})(?:-gzip|-deflate)?"?')
 
 Clock = Callable[[], int]  # Unix milliseconds
 Q = TypeVar("Q")
@@ -37,6 +51,7 @@ class Call(Generic[Q, B]):
     headers: Mapping[str, str]
     query: Q
     body: B
+    raw: bytes = b""
 
     def path(self, name: str) -> str:
         """Return a segment of the path."""
@@ -44,10 +59,15 @@ class Call(Generic[Q, B]):
 
     @property
     def if_match(self) -> int | None:
-        """The revision that `If-Match` names, None without one. Raises InvalidInput."""
+        """The revision that `If-Match` names, EXISTS for `*`, None without one.
+
+        Raises InvalidInput.
+        """
         text = self.headers.get("If-Match")
         if text is None:
             return None
+        if text.strip() == "*":
+            return EXISTS
         tag = _ETAG.fullmatch(text.strip())
         if tag is None:
             raise InvalidInput(
@@ -70,6 +90,18 @@ class Call(Generic[Q, B]):
         if text is None or _IDEMPOTENCY_KEY.fullmatch(text):
             return text
         raise InvalidInput("Idempotency-Key must be 1 to 255 visible ASCII characters")
+
+    def request_key(self, operation: str) -> RequestKey:
+        """What a repeat of this write is known by."""
+        said = hashlib.sha256(f"{operation} ".encode() + self.raw).hexdigest()
+        return RequestKey(self.principal.token_id, self.idempotency_key, said)
+
+    def knows(self, revision: int) -> bool:
+        """Say whether `If-None-Match` of a read names this revision: the caller has it already."""
+        text = self.headers.get("If-None-Match", "")
+        tags = (tag.strip().removeprefix("W/") for tag in text.split(","))
+        found = (_ETAG.fullmatch(tag) for tag in tags)
+        return any(tag is not None and int(tag[1]) == revision for tag in found)
 
     @property
     def last_event_id(self) -> str | None:
@@ -110,7 +142,7 @@ Items = AsyncGenerator[list[Item], None]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Items as they come. An empty list says, every HEARTBEAT_S, that the stream lives.
+    """Items as they come. An empty list says, after HEARTBEAT_S of silence, that it lives.
 
     Whoever answers with it pulls, so a slow listener costs itself only, and closes it at the end.
     """
@@ -119,3 +151,12 @@ class Stream:
 
 
 Answer = Reply | File | Stream
+
+
+def once(made: Submitted | Written, value: Any, **more: Any) -> Reply:
+    """Return the reply of a write that is made once: the route's status, or 200 for a replay."""
+    headers = {"Idempotency-Key": made.key} | more.pop("headers", {})
+    if made.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    status = 200 if made.replayed else None
+    return Reply(value, status=status, revision=made.revision, headers=headers, **more)

@@ -36,5 +36,5 @@ def read_cursor(query: ListQuery) -> str:
 
 
 def _filters(query: ListQuery) -> bytes:
-    same = msgspec.structs.replace(query, cursor=None, limit=0, min_revision=0)
+    same = msgspec.structs.replace(query, cursor=None, limit=1, min_revision=0, consistency="local")
     return hashlib.blake2b(msgspec.json.encode(same), digest_size=8).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -10,10 +11,10 @@ from actors.core.ports import EventPage
 from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.event import Event, event_id, parse_event_id
-from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
+from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream, once
 from jobd.api.gateway import Gateway
 from jobd.api.job_views import find_job
-from jobd.api.query import ReadQuery, check_limit
+from jobd.api.query import PageSize, ReadQuery
 from jobd.api.route import SSE, Route
 from jobd.api.stamp import stamp
 
@@ -30,14 +31,14 @@ class EventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     types: list[str] = []
     subject: str | None = None
     after: str | None = None
-    limit: int = 100
+    limit: PageSize = 100
 
 
 class JobEventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """As of all events, of one job."""
 
     after: str | None = None
-    limit: int = 100
+    limit: PageSize = 100
 
 
 class FollowQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -85,9 +86,7 @@ async def list_events(call: Call[EventQuery, None]) -> Reply:
     """List events in order."""
     query = call.query
     types = _split(query.types)
-    page = await call.gateway.read_events(
-        _after(query.after), check_limit(query.limit), types, query.subject
-    )
+    page = await call.gateway.read_events(_after(query.after), query.limit, types, query.subject)
     return Reply(_page(page, query.limit))
 
 
@@ -95,7 +94,7 @@ async def list_job_events(call: Call[JobEventQuery, None]) -> Reply:
     """List the events of a job."""
     find_job(call.gateway.view, call.path("id"))
     page = await call.gateway.read_events(
-        _after(call.query.after), check_limit(call.query.limit), (), keys.job(call.path("id"))
+        _after(call.query.after), call.query.limit, (), keys.job(call.path("id"))
     )
     return Reply(_page(page, call.query.limit))
 
@@ -110,21 +109,37 @@ async def stream_events(call: Call[FollowQuery, None]) -> Stream:
 async def _follow(
     gateway: Gateway, after: tuple[int, int], types: tuple[str, ...], subject: str | None
 ) -> Items:
-    while True:
-        seen = gateway.view.revision
-        page = await gateway.read_events(after, PAGE_EVENTS, types, subject)
-        items = [Item("gap", {"after": event_id(*after)})] if page.gap else []
-        for event in page.events:
-            items.append(Item("event", _view(event), event.id))
-            after = (event.revision, event.k)
-        if items:
-            yield items
-        if page.events:
-            continue
-        if page.gap or after[0] < seen:
-            after = max(after, (seen, _LAST))  # nothing of these types up to here
-        if await gateway.wait_revision(seen, HEARTBEAT_S) <= seen:
-            yield []
+    """Read on from a place, then take what is published; read again when that was too much.
+
+    The tail is open before the first read, so what is published meanwhile comes twice, not never.
+    """
+    with gateway.event_tail(types, subject) as tail:
+        while True:
+            behind = True
+            while behind:
+                page = await gateway.read_events(after, PAGE_EVENTS, types, subject)
+                items = [Item("gap", {"after": event_id(*after)})] if page.gap else []
+                items += [Item("event", _view(event), event.id) for event in page.events]
+                if page.events:
+                    after = _place(page.events[-1])
+                if items:
+                    yield items
+                behind = len(page.events) == PAGE_EVENTS
+            while not behind:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        events, behind = await tail.take()
+                except TimeoutError:
+                    yield []
+                    continue
+                fresh = [event for event in events if _place(event) > after]
+                if fresh:
+                    yield [Item("event", _view(event), event.id) for event in fresh]
+                    after = _place(fresh[-1])
+
+
+def _place(event: Event) -> tuple[int, int]:
+    return event.revision, event.k
 
 
 async def emit_event(call: Call[Any, EventBody]) -> Reply:
@@ -134,8 +149,10 @@ async def emit_event(call: Call[Any, EventBody]) -> Reply:
         raise InvalidInput(f"types that begin with {RESERVED} are the system's own")
     if not 0 < len(body.type) <= 128 or not body.type.isprintable():
         raise InvalidInput("an event's type has 1 to 128 printable characters")
-    revision = await call.gateway.emit_event(body.type, body.subject, body.data)
-    return Reply(Emitted(event_id(revision, 0)), revision=revision)
+    made = await call.gateway.emit_event(
+        body.type, body.subject, body.data, request=call.request_key("emit_event")
+    )
+    return once(made, Emitted(event_id(made.revision, 0)))
 
 
 def _after(text: str | None) -> tuple[int, int]:
@@ -186,6 +203,7 @@ ROUTES: Final = (
         body=EventBody,
         returns=Emitted,
         status=201,
+        repeatable=True,
     ),
     Route(
         "GET",

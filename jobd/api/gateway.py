@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -18,14 +18,18 @@ import msgspec
 from actors.core.ports import EventPage, LogPage
 from actors.core.view import Entry, View
 from actors.model.spec import JobSpec
+from jobd.api.event_tail import EventTail
+from jobd.api.node_views import ActorView, NodeView
 
 __all__ = [
     "Gateway",
     "MintedToken",
     "NodeStatus",
+    "RequestKey",
     "StagedBackup",
     "Submitted",
     "Until",
+    "Written",
 ]
 
 Until = Literal["running", "terminal"]
@@ -44,12 +48,28 @@ class Submitted(NamedTuple):
     revision: int
 
 
+class RequestKey(NamedTuple):
+    """What a repeat of a write is known by: whose key (None: none came), and what it said."""
+
+    owner: str
+    key: str | None
+    body_hash: str
+
+
+class Written(NamedTuple):
+    """A write that holds at `revision`; `replayed`: it was made by an earlier request."""
+
+    revision: int
+    replayed: bool
+    key: str
+
+
 class MintedToken(NamedTuple):
-    """A new token; `text` is shown once, the store keeps only a hash."""
+    """A token; `text` is shown once, the store keeps only a hash: None when it is a replay."""
 
     token_id: str
-    text: str
-    revision: int
+    text: str | None
+    written: Written
 
 
 class StagedBackup(msgspec.Struct, frozen=True):
@@ -108,18 +128,32 @@ class Gateway(Protocol):
         """
 
     async def retry_job(
-        self, job_id: str, *, principal: str, idempotency_key: str | None
+        self,
+        job_id: str,
+        *,
+        principal: str,
+        idempotency_key: str | None,
+        if_match: int | None = None,
     ) -> Submitted:
-        """Accept a new job with the spec of a terminal one. Raises NotFound, Conflict."""
+        """Accept a new job with the spec of a terminal one.
+
+        Raises NotFound, Conflict, PreconditionFailed (the job is not at revision `if_match`).
+        """
 
     async def cancel_job(self, job_id: str, reason: str, if_match: int | None) -> int:
         """Cancel a job or ask its slots to; a terminal job stays as it is. Returns the revision.
 
-        Raises NotFound, Conflict (the job is not at revision `if_match`).
+        Raises NotFound, PreconditionFailed (the job is not at revision `if_match`).
         """
 
-    async def delete_job(self, job_id: str) -> None:
-        """Delete a terminal job with its log and output. Raises NotFound, Conflict."""
+    async def delete_job(self, job_id: str, if_match: int | None = None) -> None:
+        """Delete a terminal job with its log and output.
+
+        Raises NotFound, Conflict, PreconditionFailed.
+        """
+
+    async def barrier(self) -> None:
+        """Return once everything that was acknowledged before the call is applied here."""
 
     async def wait_revision(self, after: int, timeout_s: float) -> int:
         """Return the applied revision once it is above `after`, or at the timeout."""
@@ -146,8 +180,18 @@ class Gateway(Protocol):
         The events of every revision that the view shows are there.
         """
 
-    async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
-        """Emit a custom event; it is the first of the returned revision."""
+    def event_tail(
+        self, types: tuple[str, ...], subject: str | None
+    ) -> AbstractContextManager[EventTail]:
+        """Give the events that are published from now on; what was before is `read_events`'s."""
+
+    async def emit_event(
+        self, type_: str, subject: str, data: dict[str, Any], *, request: RequestKey
+    ) -> Written:
+        """Emit a custom event once; it is the first of the returned revision.
+
+        Raises IdempotencyMismatch, InFlight.
+        """
 
     async def put_kv(
         self,
@@ -158,18 +202,26 @@ class Gateway(Protocol):
         if_match: int | None = None,
         if_none_match: bool = False,
     ) -> int:
-        """Put a value. Raises Conflict when it is not at `if_match`, or exists against the wish."""
+        """Put a value.
+
+        Raises PreconditionFailed when it is not at `if_match`, or exists against the wish.
+        """
 
     async def delete_kv(self, namespace: str, key: str, *, if_match: int | None = None) -> int:
-        """Delete a value. Raises NotFound, Conflict."""
+        """Delete a value. Raises NotFound, PreconditionFailed."""
 
     async def create_token(
-        self, name: str, scopes: tuple[str, ...], expires_ms: int
+        self,
+        name: str,
+        scopes: tuple[str, ...],
+        expires_ms: int,
+        *,
+        request: RequestKey,
     ) -> MintedToken:
-        """Mint a token; `expires_ms` 0 is never."""
+        """Mint a token once; `expires_ms` 0 is never. Raises IdempotencyMismatch, InFlight."""
 
-    async def revoke_token(self, token_id: str) -> int:
-        """Delete a token. Raises NotFound."""
+    async def revoke_token(self, token_id: str, *, if_match: int | None = None) -> int:
+        """Delete a token. Raises NotFound, PreconditionFailed."""
 
     async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
         """Return the file of a job's artifact. Raises NotFound."""
@@ -185,6 +237,12 @@ class Gateway(Protocol):
 
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""
+
+    def node(self) -> NodeView:
+        """Return this node as the cluster sees it."""
+
+    def actors(self) -> list[ActorView]:
+        """Return the live actors, in start order."""
 
     def health(self) -> tuple[bool, str]:
         """Return whether the node takes work, and what it waits for when it does not."""

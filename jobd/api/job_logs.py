@@ -24,14 +24,13 @@ from actors.core.log_record import (
     line_count,
 )
 from actors.core.ports import LogPage
-from actors.core.spec.quantity import duration_ms, moment_ms
 from actors.errors import InvalidInput, NotFound
 from actors.model import keys
 from actors.model.job import TERMINAL
 from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.job_views import find_job, job_view, progress_of
-from jobd.api.query import ReadQuery, check_limit
+from jobd.api.query import PageSize, ReadQuery, moment_or_ago
 from jobd.api.route import SSE, Route
 from jobd.api.stamp import stamp
 
@@ -52,7 +51,7 @@ class LogQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True)
     task: int = 0
     attempt: int | None = None
     from_: int = msgspec.field(default=0, name="from")
-    limit: int = 100
+    limit: PageSize = 100
     since: str | None = None
     stream: Literal["stdout", "stderr", "jobd"] | None = None
 
@@ -128,10 +127,10 @@ async def read_logs(call: Call[LogQuery, None]) -> Reply:
             query.task,
             attempt,
             query.from_,
-            check_limit(query.limit),
+            query.limit,
             _number(query.stream),
         )
-    since_ms = _moment(query.since, call.clock())
+    since_ms = moment_or_ago("since", query.since, call.clock())
     lines = [_line(query.task, attempt, r) for r in _packed(page.records) if r.time_ms >= since_ms]
     return Reply(LogPageView(lines, page.next_seq, page.end, page.gaps))
 
@@ -140,7 +139,7 @@ async def stream_logs(call: Call[StreamQuery, None]) -> Stream:
     """Follow a job's log until the job is over; then `end` with the job as it ended."""
     job_id, query = call.path("id"), call.query
     job = find_job(call.gateway.view, job_id).noun
-    since_ms = _moment(query.since, call.clock())
+    since_ms = moment_or_ago("since", query.since, call.clock())
     tail = LogTail(call.gateway, job_id, _number(query.stream), since_ms)
     if call.last_event_id is not None:
         tail.place = Place.parse(call.last_event_id)
@@ -266,16 +265,6 @@ def _end(gateway: Gateway, job_id: str) -> Item:
     if entry is None:
         return Item("end", {"id": job_id, "state": "deleted"})
     return Item("end", job_view(gateway.view, job_id, entry))
-
-
-def _moment(text: str | None, now_ms: int) -> int:
-    """Return the Unix milliseconds of `since`: a moment, or how long ago. Raises InvalidInput."""
-    if text is None:
-        return 0
-    ago_ms, moment = duration_ms(text), moment_ms(text)
-    if ago_ms is None and moment is None:
-        raise InvalidInput(f"since must be a moment or a duration such as 10m, not {text!r}")
-    return moment or now_ms - (ago_ms or 0)
 
 
 def _number(stream: str | None) -> int | None:

@@ -12,7 +12,7 @@ from actors.model.job import Output
 from jobd.api.call import Call, File, Reply
 from jobd.api.cursor import make_cursor, read_cursor
 from jobd.api.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
-from jobd.api.query import ListQuery, ReadQuery, check_limit
+from jobd.api.query import ListQuery, ReadQuery
 from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
@@ -42,7 +42,7 @@ async def list_attempts(call: Call[ListQuery, None]) -> Reply:
     """List the attempts of a job's tasks."""
     job_id = call.path("id")
     entry = find_job(call.gateway.view, job_id)
-    limit, after = check_limit(call.query.limit), int(read_cursor(call.query) or 0)
+    limit, after = call.query.limit, int(read_cursor(call.query) or 0)
     items: list[AttemptView] = []
     for attempt in attempts_of(call.gateway.view, job_id, entry.noun, after):
         if len(items) >= limit and attempt.task != items[-1].task:

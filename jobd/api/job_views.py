@@ -27,6 +27,7 @@ __all__ = [
     "job_view",
     "normal_form",
     "progress_of",
+    "revision_of",
 ]
 
 
@@ -100,11 +101,18 @@ def detail_of(view: View, job_id: str, entry: Entry) -> JobDetail:
     job: Job = entry.noun
     spec = view.get(keys.spec(job_id))
     members = view.scan(keys.tasks_of(job_id)) if job.tasks > 1 else ()
+    shown = _fields(view, job_id, entry) | {"revision": revision_of(view, job_id, entry)}
     return JobDetail(
-        **_fields(view, job_id, entry),
+        **shown,
         spec=normal_form(spec.noun) if spec is not None else {},
         task_states=dict(Counter(task.noun.state for _, task in members)),
     )
+
+
+def revision_of(view: View, job_id: str, entry: Entry) -> int:
+    """Return the revision of a job as it is shown: of its record and, of a fan-out, its tasks."""
+    members = view.scan(keys.tasks_of(job_id)) if entry.noun.tasks > 1 else ()
+    return max([entry.revision, *(task.revision for _, task in members)])
 
 
 def progress_of(view: View, job_id: str, task: int) -> Progress | None:

@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from actors import limits
 from actors.core.spec import job_schema, parse_job
-from actors.errors import InvalidSpec, JobdError, Problem, TooLarge
-from actors.model.job import Job, JobState
+from actors.core.view import View
+from actors.errors import IdempotencyMismatch, InvalidSpec, JobdError, Problem
 from actors.model.spec import JobSpec
-from jobd.api.call import Call, Reply
+from jobd.api.call import Call, Reply, once
 from jobd.api.cursor import make_cursor, read_cursor
 from jobd.api.gateway import Submitted, Until
+from jobd.api.job_filter import JobList, job_filter
 from jobd.api.job_views import JobDetail, JobView, detail_of, find_job, job_view
 from jobd.api.problem import ProblemDetails, problem_of
-from jobd.api.query import ListQuery, NoQuery, ReadQuery, check_limit, wait_seconds
+from jobd.api.query import NoQuery, ReadQuery, wait_seconds
 from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES", "YAML", "read_spec"]
 
 SCAN_CHUNK: Final = 200  # records looked at in one turn of the loop
-_ABOVE_IDS: Final = "~"  # sorts behind every character of an id
 PARSE_ON_LOOP_BYTES: Final = 16 * 1024
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
-
-
-class JobList(ListQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Filters of a list of jobs: values of one parameter are alternatives, parameters all hold."""
-
-    state: list[JobState] = []
-    type: list[Literal["command", "container", "js"]] = []
-    label: list[str] = []  # k=v, k:v or k
-    name: str | None = None
-    id_prefix: str | None = None
-    q: str | None = None  # part of a name, or the beginning of an id
 
 
 class JobGet(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,7 +48,7 @@ class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Specs of several jobs; all must be valid for any to be accepted."""
 
-    jobs: list[dict[str, Any]]
+    jobs: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=limits.LIST_ITEMS)]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -104,48 +94,57 @@ async def submit_job(call: Call[NoQuery, bytes]) -> Reply:
 async def submit_batch(call: Call[NoQuery, BatchBody]) -> Reply:
     """Accept several jobs, each by itself once all specs are valid."""
     bodies = [msgspec.json.encode(job) for job in call.body.jobs]
-    if not 0 < len(bodies) <= limits.LIST_ITEMS:
-        raise TooLarge(f"a batch has 1 to {limits.LIST_ITEMS} jobs (LIST_ITEMS)")
     specs = await _parse_all(bodies, call.clock())
     key = call.idempotency_key
 
+    batch = hashlib.sha256(call.raw).hexdigest()
+    replayed = 0
+
     async def submit(i: int) -> BatchItem:
+        nonlocal replayed
         try:
             made = await call.gateway.submit_job(
                 specs[i],
                 principal=call.principal.token_id,
                 idempotency_key=None if key is None else f"{key}.{i}",
-                body_hash=hashlib.sha256(bodies[i]).hexdigest(),
+                body_hash=batch if key else hashlib.sha256(bodies[i]).hexdigest(),
             )
         except JobdError as e:
+            if i == 0 and isinstance(e, IdempotencyMismatch):
+                raise
             return BatchItem(problem=problem_of(e))
+        replayed += made.replayed
         return BatchItem(made.job_id, made.key)
 
-    return Reply(BatchReply(list(await asyncio.gather(*map(submit, range(len(specs)))))))
+    # The first stands for all: its key says whether this very batch was sent before.
+    first = await submit(0)
+    rest = await asyncio.gather(*map(submit, range(1, len(specs))))
+    headers = {"Idempotent-Replayed": "true"} if replayed == len(specs) else {}
+    status = 200 if replayed == len(specs) else None
+    return Reply(BatchReply([first, *rest]), status=status, headers=headers)
 
 
 async def list_jobs(call: Call[JobList, None]) -> Reply:
     """List jobs, the newest first."""
     query, view = call.query, call.gateway.view
-    limit = check_limit(query.limit)
-    wanted = _filter(query)
-    prefix = query.id_prefix or ""
-    before = read_cursor(query) or (prefix and prefix + _ABOVE_IDS)
+    as_of = view.revision
+    wanted, oldest, start = job_filter(query, call.clock())
+    before = read_cursor(query) or start
     items: list[JobView] = []
-    while len(items) < limit:
+    while len(items) < query.limit:
         chunk = list(islice(call.gateway.newest_jobs(before), SCAN_CHUNK))
         for before, entry in chunk:
-            if before < prefix:
-                return Reply(JobPage(items, None))
+            if before < oldest:
+                return Reply(JobPage(items, None), revision=as_of)
             if wanted(before, entry.noun):
                 items.append(job_view(view, before, entry))
-                if len(items) == limit:
+                if len(items) == query.limit:
                     break
         else:
             if len(chunk) < SCAN_CHUNK:
-                return Reply(JobPage(items, None))
+                return Reply(JobPage(items, None), revision=as_of)
             await asyncio.sleep(0)
-    return Reply(JobPage(items, make_cursor(before, query)))
+    return Reply(JobPage(items, make_cursor(before, query)), revision=as_of)
 
 
 async def get_job(call: Call[JobGet, None]) -> Reply:
@@ -154,26 +153,22 @@ async def get_job(call: Call[JobGet, None]) -> Reply:
     find_job(call.gateway.view, job_id)
     if call.query.wait is not None:
         await call.gateway.wait_job(job_id, call.query.until, wait_seconds(call.query.wait))
-    entry = find_job(call.gateway.view, job_id)
-    return Reply(detail_of(call.gateway.view, job_id, entry), etag=entry.revision)
+    return _detail(call.gateway.view, job_id)
 
 
 async def delete_job(call: Call[NoQuery, None]) -> Reply:
-    """Delete a job that has ended."""
+    """Delete a job that has ended; `If-Match` makes it conditional."""
     find_job(call.gateway.view, call.path("id"))
-    await call.gateway.delete_job(call.path("id"))
+    await call.gateway.delete_job(call.path("id"), call.if_match)
     return Reply()
 
 
 async def cancel_job(call: Call[NoQuery, CancelBody]) -> Reply:
-    """Cancel a job, or ask the slots that run it to."""
+    """Cancel a job, or ask the slots that run it to; `If-Match` makes it conditional."""
     job_id = call.path("id")
     find_job(call.gateway.view, job_id)
     revision = await call.gateway.cancel_job(job_id, call.body.reason, call.if_match)
-    entry = find_job(call.gateway.view, job_id)
-    return Reply(
-        detail_of(call.gateway.view, job_id, entry), revision=revision, etag=entry.revision
-    )
+    return replace(_detail(call.gateway.view, job_id), revision=revision)
 
 
 async def retry_job(call: Call[NoQuery, None]) -> Reply:
@@ -183,20 +178,19 @@ async def retry_job(call: Call[NoQuery, None]) -> Reply:
         call.path("id"),
         principal=call.principal.token_id,
         idempotency_key=call.idempotency_key,
+        if_match=call.if_match,
     )
     return _accepted(made)
 
 
+def _detail(view: View, job_id: str) -> Reply:
+    detail = detail_of(view, job_id, find_job(view, job_id))
+    return Reply(detail, etag=detail.revision)
+
+
 def _accepted(made: Submitted) -> Reply:
-    headers = {"Location": f"/api/v1/jobs/{made.job_id}"}
-    if made.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return Reply(
-        Accepted(made.job_id, made.key),
-        status=200 if made.replayed else 202,
-        revision=made.revision,
-        headers=headers,
-    )
+    location = {"Location": f"/api/v1/jobs/{made.job_id}"}
+    return once(made, Accepted(made.job_id, made.key), headers=location)
 
 
 async def read_spec(body: bytes, now_ms: int) -> JobSpec:
@@ -218,32 +212,6 @@ async def _parse_all(bodies: list[bytes], now_ms: int) -> list[JobSpec]:
     if problems:
         raise InvalidSpec(problems)
     return specs
-
-
-def _filter(query: JobList) -> Callable[[str, Job], bool]:
-    labels = [_label(text) for text in query.label]
-
-    def wanted(job_id: str, job: Job) -> bool:
-        return (
-            (not query.state or job.state in query.state)
-            and (not query.type or job.type in query.type)
-            and (query.name is None or job.name == query.name)
-            and (query.id_prefix is None or job_id.startswith(query.id_prefix))
-            and (query.q is None or query.q in job.name or job_id.startswith(query.q))
-            and all(
-                name in job.labels and value in (None, job.labels[name]) for name, value in labels
-            )
-        )
-
-    return wanted
-
-
-def _label(text: str) -> tuple[str, str | None]:
-    for separator in "=:":
-        name, found, value = text.partition(separator)
-        if found:
-            return name, value
-    return text, None
 
 
 ROUTES: Final = (

@@ -13,7 +13,7 @@ from actors.model import keys
 from actors.model.ids import NAME_RE
 from jobd.api.call import Call, Reply
 from jobd.api.cursor import make_cursor, read_cursor
-from jobd.api.query import ListQuery, NoQuery, ReadQuery, check_limit
+from jobd.api.query import ListQuery, NoQuery, ReadQuery
 from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
@@ -74,7 +74,7 @@ async def delete_value(call: Call[NoQuery, None]) -> Reply:
 async def list_values(call: Call[KvListQuery, None]) -> Reply:
     """List the keys of a namespace."""
     namespace, _ = _place(call.path("namespace"), "-")
-    limit, after = check_limit(call.query.limit), read_cursor(call.query)
+    limit, after = call.query.limit, read_cursor(call.query)
     root = keys.kv(namespace, "")
     items: list[KvItem] = []
     for key, entry in call.gateway.view.scan(root + call.query.prefix, after and root + after):

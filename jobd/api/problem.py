@@ -26,6 +26,7 @@ STATUS: Final[dict[str, tuple[int, str]]] = {
     "dead_letter": (503, "No such actor"),
     "forbidden": (403, "Forbidden"),
     "idempotency_mismatch": (422, "Idempotency key reused"),
+    "in_flight": (409, "Request in flight"),
     "internal": (500, "Internal error"),
     "invalid_input": (400, "Invalid request"),
     "invalid_spec": (422, "Invalid spec"),
@@ -68,6 +69,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     accepted: str = ""  # `unknown` when a submission may have been accepted
     idempotency_key: str = ""
     job_id: str = ""
+    revision: int = 0  # of 412: where the object is; absent when it is gone
 
 
 def problem_of(
@@ -92,4 +94,5 @@ def problem_of(
         accepted="unknown" if unknown else "",
         idempotency_key=error.idempotency_key if isinstance(error, errors.OutcomeUnknown) else "",
         job_id=error.job_id if isinstance(error, errors.OutcomeUnknown) else "",
+        revision=error.revision if isinstance(error, errors.PreconditionFailed) else 0,
     )

@@ -10,18 +10,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import inspect
+from msgspec import Meta, inspect
 
 from actors import limits
-from actors.core.spec.quantity import duration_ms
+from actors.core.spec.quantity import duration_ms, moment_ms
 from actors.errors import InvalidInput
 
-__all__ = ["ListQuery", "NoQuery", "ReadQuery", "check_limit", "parse_query", "wait_seconds"]
+__all__ = [
+    "ListQuery",
+    "NoQuery",
+    "PageSize",
+    "ReadQuery",
+    "Revision",
+    "check_limit",
+    "moment_or_ago",
+    "parse_query",
+    "wait_seconds",
+]
 
 _Q = TypeVar("_Q", bound=msgspec.Struct)
+PageSize = Annotated[int, Meta(ge=1, le=limits.LIST_ITEMS)]
+Revision = Annotated[int, Meta(ge=0, le=2**53)]
+_PLACE: Final = re.compile(r" - at `\$\.(\w+)[^`]*`")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
@@ -31,16 +44,22 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ReadQuery(NoQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every read takes: wait until the node has applied `min_revision` (read your writes)."""
+    """What every read takes: how fresh the answer must be.
 
-    min_revision: int = 0
+    With `min_revision` it waits until the node has applied that. `consistency` is `local` (what is
+    applied here), `session` (as local, and `min_revision` must be there: the X-JobD-Revision that
+    the caller saw last) or `linearizable` (all that was acknowledged anywhere before the read).
+    """
+
+    min_revision: Revision = 0
+    consistency: Literal["local", "session", "linearizable"] = "local"
 
 
 class ListQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every list takes."""
 
     cursor: str | None = None
-    limit: int = 50
+    limit: PageSize = 50
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], into: type[_Q]) -> _Q:
@@ -67,7 +86,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], into: type[_Q]) -> _Q:
     try:
         return msgspec.convert(taken, into)
     except msgspec.ValidationError as e:
-        raise InvalidInput(f"query parameters: {e}") from None
+        raise InvalidInput(_in_words(str(e), fields)) from None
 
 
 def wait_seconds(text: str) -> float:
@@ -76,6 +95,19 @@ def wait_seconds(text: str) -> float:
     if ms is None or ms > limits.WAIT_S * 1_000:
         raise InvalidInput(f"wait must be a duration up to {limits.WAIT_S}s (WAIT_S), not {text!r}")
     return ms / 1_000
+
+
+def moment_or_ago(name: str, text: str | None, now_ms: int) -> int:
+    """Return Unix milliseconds of a moment (RFC 3339) or of how long ago (`10m`), 0 without one.
+
+    Raises InvalidInput naming the parameter.
+    """
+    if text is None:
+        return 0
+    ago_ms, moment = duration_ms(text), moment_ms(text)
+    if ago_ms is None and moment is None:
+        raise InvalidInput(f"{name} must be a moment or a duration such as 10m, not {text!r}")
+    return moment or now_ms - (ago_ms or 0)
 
 
 def check_limit(limit: int) -> int:
@@ -91,6 +123,16 @@ def _fields(struct: type[msgspec.Struct]) -> dict[str, inspect.Field]:
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)
     return {field.encode_name: field for field in info.fields}
+
+
+def _in_words(error: str, fields: dict[str, inspect.Field]) -> str:
+    """Say what msgspec found, in the terms of whoever wrote the query."""
+    where = _PLACE.search(error)
+    name = where[1] if where is not None else ""
+    type_ = _without_none(fields[name].type) if name in fields else None
+    if isinstance(type_, inspect.IntType) and type_.ge is not None and type_.le is not None:
+        return f"{name} must be {type_.ge} to {type_.le}"
+    return f"query parameter {name or '?'}: {_PLACE.sub('', error)}"
 
 
 def _without_none(type_: inspect.Type) -> inspect.Type:

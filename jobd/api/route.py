@@ -7,7 +7,7 @@ the reference page are made from it. A route can't be built without a scope.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -47,12 +47,18 @@ class Route:
     returns: Any = None
     status: int = 200
     produces: str = JSON
-    repeatable: bool = False  # takes an Idempotency-Key
+    repeatable: bool = False  # a repeat under one Idempotency-Key replays the first answer
+    confidential: bool = False  # its body or its answer holds a secret
 
     @property
     def operation(self) -> str:
         """The operation's id: the handler's name."""
         return getattr(self.handler, "__name__", "")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it writes; a POST that only looks takes the query of a read."""
+        return self.method != "GET" and not issubclass(self.query, ReadQuery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,27 @@ async def perform(route: Route, gateway: Gateway, clock: Clock, request: Request
     """Bind an admitted request to the types of its route, and have the handler answer it."""
     query = parse_query(request.query, route.query)
     body = _bind(route, request.body)
-    if isinstance(query, ReadQuery):
-        await _catch_up(gateway, query.min_revision)
-    return await route.handler(
-        Call(gateway, clock, request.principal, request.params, request.headers, query, body)
+    call = Call(
+        gateway,
+        clock,
+        request.principal,
+        request.params,
+        request.headers,
+        query,
+        body,
+        request.body,
     )
+    if isinstance(query, ReadQuery):
+        await _catch_up(gateway, query)
+    key = call.idempotency_key if route.changes else None
+    answer = await route.handler(call)
+    if not isinstance(answer, Reply):
+        return answer
+    if key is not None:
+        answer.headers.setdefault("Idempotency-Key", key)
+    if not route.changes and answer.etag is not None and call.knows(answer.etag):
+        return replace(answer, value=None, status=304)
+    return answer
 
 
 def encode_value(reply: Reply) -> bytes:
@@ -102,7 +124,16 @@ def _decoder(body: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(body)
 
 
-async def _catch_up(gateway: Gateway, revision: int) -> None:
+async def _catch_up(gateway: Gateway, query: ReadQuery) -> None:
+    """Hold a read back until this node may answer it. Raises InvalidInput, Unavailable."""
+    revision = query.min_revision
+    if query.consistency == "session" and not revision:
+        raise InvalidInput(
+            "consistency=session needs min_revision",
+            remedy="Give the X-JobD-Revision of the last answer that you saw.",
+        )
+    if query.consistency == "linearizable":
+        await gateway.barrier()
     if revision <= gateway.view.revision:
         return
     if await gateway.wait_revision(revision - 1, CATCH_UP_S) < revision:

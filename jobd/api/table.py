@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobd.api import backups, events, health, job_logs, job_plan, job_results, jobs, kv, tokens
+from jobd.api import (
+    actor_tree,
+    backups,
+    cluster,
+    events,
+    health,
+    job_logs,
+    job_plan,
+    job_results,
+    jobs,
+    kv,
+    tokens,
+)
 from jobd.api.route import Route
 
 __all__ = ["PREFIX", "ROUTES", "operations"]
@@ -19,6 +31,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *kv.ROUTES,
     *tokens.ROUTES,
+    *cluster.ROUTES,
+    *actor_tree.ROUTES,
     *backups.ROUTES,
     *health.ROUTES,
 )

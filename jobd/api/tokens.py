@@ -11,7 +11,7 @@ from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.ids import NAME_RE
 from actors.model.token import Token
-from jobd.api.call import Call, Reply
+from jobd.api.call import Call, Reply, once
 from jobd.api.query import NoQuery, ReadQuery
 from jobd.api.route import Route
 from jobd.api.stamp import stamp, stamp_or_none
@@ -35,6 +35,7 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     created_at: str
     expires_at: str | None
+    revision: int
 
 
 class TokenPage(msgspec.Struct, frozen=True):
@@ -45,10 +46,13 @@ class TokenPage(msgspec.Struct, frozen=True):
 
 
 class Minted(msgspec.Struct, frozen=True):
-    """A new token; its text is shown this once."""
+    """A new token; its text is shown this once, so a replay has none.
+
+    Whoever lost the first answer revokes the token by its id and mints another.
+    """
 
     id: str
-    token: str
+    token: str | None
 
 
 async def list_tokens(call: Call[ReadQuery, None]) -> Reply:
@@ -63,6 +67,7 @@ async def list_tokens(call: Call[ReadQuery, None]) -> Reply:
                 scopes=token.scopes,
                 created_at=stamp(token.created_ms),
                 expires_at=stamp_or_none(token.expires_ms),
+                revision=entry.revision,
             )
         )
     return Reply(TokenPage(items, None))
@@ -80,13 +85,17 @@ async def create_token(call: Call[NoQuery, TokenBody]) -> Reply:
         raise InvalidInput(f"ttl must be a duration such as 30d, not {body.ttl!r}")
     expires_ms = call.clock() + ttl_ms if ttl_ms else 0
     scopes = tuple(sorted(set(body.scopes)))
-    minted = await call.gateway.create_token(body.name, scopes, expires_ms)
-    return Reply(Minted(minted.token_id, minted.text), revision=minted.revision)
+    minted = await call.gateway.create_token(
+        body.name, scopes, expires_ms, request=call.request_key("create_token")
+    )
+    value = Minted(minted.token_id, minted.text)
+    return once(minted.written, value, etag=minted.written.revision)
 
 
 async def revoke_token(call: Call[NoQuery, Any]) -> Reply:
-    """Revoke a token."""
-    return Reply(revision=await call.gateway.revoke_token(call.path("id")))
+    """Revoke a token; `If-Match` makes it conditional."""
+    revision = await call.gateway.revoke_token(call.path("id"), if_match=call.if_match)
+    return Reply(revision=revision)
 
 
 ROUTES: Final = (
@@ -102,6 +111,8 @@ ROUTES: Final = (
         body=TokenBody,
         returns=Minted,
         status=201,
+        repeatable=True,
+        confidential=True,
     ),
     Route("DELETE", "/tokens/{id}", "admin", revoke_token, "Revoke a token", status=204),
 )

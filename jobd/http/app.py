@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 from typing import Any, Final
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from jobd.api.health import HEALTH_ROUTES
 from jobd.api.query import ReadQuery
 from jobd.api.route import SSE, Route
 from jobd.api.table import PREFIX, ROUTES
+from jobd.http.connections import Connections, GuardedRunner
 from jobd.http.dispatch import dispatcher
 from jobd.http.guard import (
     LOOPBACK,
@@ -39,6 +41,7 @@ __all__ = ["build_app", "build_metrics_app", "route_table", "serve"]
 
 SHUTDOWN_S: Final = 1.0
 KEEPALIVE_S: Final = 75.0
+_OTHER_FILES: Final = 500
 _SCOPES: Final = ("public", "read", "run", "write", "admin")
 
 
@@ -85,6 +88,7 @@ def build_app(
         if route.method == "GET" and route.produces != SSE:
             matched[resource.add_route("HEAD", handler)] = route
     app.on_response_prepare.append(add_security_headers)
+    app.on_response_prepare.append(guard.add_headers)
     app.on_startup.append(_only_declared_routes(matched))
     end_streams(app)
     return app
@@ -113,8 +117,9 @@ async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
     taken or the address is not this machine's.
     """
     server_logger.addFilter(_in_one_line)
-    runner = web.AppRunner(
+    runner = GuardedRunner(
         app,
+        Connections(_most_connections()),
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=KEEPALIVE_S,
@@ -135,6 +140,12 @@ async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
         ) from None
     actual: int = runner.addresses[0][1]
     return runner, actual
+
+
+def _most_connections() -> int:
+    """Leave files to the rest of the node: without one it could not even write its log."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(limits.HTTP_CONNECTIONS, max(1, allowed - _OTHER_FILES))
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:

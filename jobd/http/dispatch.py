@@ -16,12 +16,12 @@ from jobd.api.call import Clock, File, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.principal import Principal
 from jobd.api.problem import ProblemDetails
-from jobd.api.route import Request, Route, encode_value, perform
+from jobd.api.route import JSON, Request, Route, encode_value, perform
+from jobd.http.compression import COMPRESSED_FROM_BYTES, choose_coding, compress
 from jobd.http.sse import EventStream
 
 __all__ = ["dispatcher", "respond_problem"]
 
-BODY_TIMEOUT_S: Final = 30.0
 RETRY_AFTER_S: Final = 1
 
 
@@ -40,7 +40,7 @@ def dispatcher(
         )
         answer = await perform(route, gateway, clock, asked)
         if isinstance(answer, Reply):
-            return _respond(route, gateway, answer)
+            return await _respond(request, route, gateway, answer)
         if isinstance(answer, File):
             return _send_file(answer)
         return await _send_items(request, answer)
@@ -57,7 +57,7 @@ def respond_problem(problem: ProblemDetails) -> web.Response:
     )
     if problem.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="jobd"'
-    if problem.status in (429, 503):
+    if problem.status in (429, 503) or problem.type.endswith(":in_flight"):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -66,10 +66,10 @@ async def _read(request: web.Request) -> bytes:
     if not request.can_read_body:
         return b""
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(limits.BODY_TIMEOUT_S):
             return await request.read()
     except TimeoutError:
-        raise Busy(f"the body took longer than {BODY_TIMEOUT_S:.0f} s") from None
+        raise Busy(f"the body took longer than {limits.BODY_TIMEOUT_S} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge(
             f"the body is larger than {limits.BODY_BYTES} bytes (BODY_BYTES)",
@@ -77,19 +77,29 @@ async def _read(request: web.Request) -> bytes:
         ) from None
 
 
-def _respond(route: Route, gateway: Gateway, reply: Reply) -> web.Response:
+async def _respond(
+    request: web.Request, route: Route, gateway: Gateway, reply: Reply
+) -> web.Response:
+    # Before anything is awaited: a later revision would promise what the body does not show.
+    revision = gateway.view.revision if reply.revision is None else reply.revision
+    headers = {"X-JobD-Revision": str(revision), **reply.headers}
+    body, suffix = encode_value(reply), ""
+    if route.produces == JSON and body:
+        headers["Vary"] = "Accept-Encoding"
+        coding = choose_coding(request.headers.get("Accept-Encoding", ""))
+        if coding and len(body) >= COMPRESSED_FROM_BYTES and not route.confidential:
+            body, suffix = await compress(body, coding), f"-{coding}"
+            headers["Content-Encoding"] = coding
+    if reply.etag is not None:
+        headers["ETag"] = f'"{reply.etag}{suffix}"'
     empty = reply.value is None
     response = web.Response(
-        body=None if empty else encode_value(reply),
+        body=None if empty else body,
         status=reply.status or (204 if empty else route.status),
-        headers=reply.headers,
+        headers=headers,
     )
     if not empty:
         response.content_type = route.produces
-    revision = gateway.view.revision if reply.revision is None else reply.revision
-    response.headers["X-JobD-Revision"] = str(revision)
-    if reply.etag is not None:
-        response.headers["ETag"] = f'"{reply.etag}"'
     return response
 
 

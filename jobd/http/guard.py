@@ -14,20 +14,24 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from actors.errors import Conflict, Forbidden, InvalidInput, JobdError, NotFound, Unauthenticated
+from actors import limits
+from actors.errors import Busy, Forbidden, InvalidInput, JobdError, NotFound, Unauthenticated
 from jobd.api.call import Clock
 from jobd.api.gateway import Gateway
 from jobd.api.principal import LOCAL, Principal, authenticate
 from jobd.api.problem import ProblemDetails, problem_of
 from jobd.api.route import JSON, Route
+from jobd.http.connections import note_arrival
 from jobd.http.dispatch import respond_problem
+from jobd.http.rates import Rates
 
 __all__ = ["Guard", "add_security_headers", "host_guard", "principal_of", "problems", "split_host"]
 
@@ -36,6 +40,8 @@ _log = logging.getLogger("jobd.http")
 LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
 SAFE: Final = frozenset(("GET", "HEAD"))
 _ANSWERED: Final = web.RequestKey("answered", bool)
+_NOTE_ANSWER: Final[web.RequestKey[Callable[[], None]]] = web.RequestKey("note_answer")
+_LEFT: Final = web.RequestKey("left", int)  # of its rate
 _ID: Final = web.RequestKey("id", str)
 _PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -67,6 +73,7 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
             response.headers[name] = value
     response.headers["X-Request-ID"] = request.get(_ID, "")
     request[_ANSWERED] = True
+    request[_NOTE_ANSWER]()
 
 
 @web.middleware
@@ -75,6 +82,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     asked = request.headers.get("X-Request-ID", "")
     request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
     request[_ID] = request_id
+    request[_NOTE_ANSWER] = note_arrival(request)
     try:
         return await handler(request)
     except ConnectionResetError:
@@ -89,20 +97,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 def _answer(error: Exception, request: web.Request, request_id: str) -> web.StreamResponse:
     if isinstance(error, JobdError):
-        code = _code_of(error, request)
-        return respond_problem(problem_of(error, code=code, instance=request_id))
+        return respond_problem(problem_of(error, instance=request_id))
     if isinstance(error, web.HTTPException):
         return error if error.status < 400 else _from_http(error, request_id)
     _log.error("request %s: %s %s", request_id, request.method, request.path, exc_info=error)
     broken = JobdError(f"the node failed; its log has request {request_id}")
     return respond_problem(problem_of(broken, instance=request_id))
-
-
-def _code_of(error: JobdError, request: web.Request) -> str | None:
-    """A conflict is a failed precondition when the request named one."""
-    conditional = "If-Match" in request.headers or "If-None-Match" in request.headers
-    plain = isinstance(error, Conflict) and error.code == "conflict"
-    return "precondition_failed" if plain and conditional else None
 
 
 def _from_http(error: web.HTTPException, request_id: str) -> web.Response:
@@ -169,6 +169,18 @@ class Guard:
         self._clock = clock
         self._routes = routes
         self._auth_enabled = auth_enabled
+        self._rates = Rates("default", limits.REQUESTS_PER_S, limits.REQUESTS_BURST, time.monotonic)
+        self._refusals = Rates(
+            "refused", limits.REFUSED_PER_S, limits.REFUSED_BURST, time.monotonic
+        )
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Signal `on_response_prepare`: tell whoever was admitted of its rate and the revision."""
+        left = request.get(_LEFT)
+        if left is not None:
+            response.headers.update(self._rates.headers(left))
+        if _PRINCIPAL in request and "X-JobD-Revision" not in response.headers:
+            response.headers["X-JobD-Revision"] = str(self._gateway.view.revision)
 
     @property
     def middleware(self) -> Middleware:
@@ -177,7 +189,9 @@ class Guard:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             route = self._routes.get(request.match_info.route)
-            request[_PRINCIPAL] = self._admit(request, route)
+            principal = self._admit(request, route)
+            request[_PRINCIPAL] = principal
+            self._limit(request, principal)
             if route is not None:
                 self._check_body_type(request, route)
             return await handler(request)
@@ -191,6 +205,8 @@ class Guard:
             self._gateway.view, request.headers.get("Authorization"), self._clock()
         )
         if principal is None:
+            if self._refusals.take(request.remote or "") is None:  # nor does it fill the log
+                raise Busy("too many requests without a valid token came from this address")
             _refused(request, "credential")
             raise Unauthenticated(
                 "no valid token came with the request",
@@ -200,6 +216,17 @@ class Guard:
             _refused(request, f"scope {route.scope}", principal.token_id)
             raise Forbidden(f"the token {principal.token_id} lacks the scope {route.scope}")
         return principal
+
+    def _limit(self, request: web.Request, principal: Principal) -> None:
+        anybody = principal is LOCAL
+        who = f"address {request.remote}" if anybody else f"the token {principal.token_id}"
+        left = self._rates.take(who)
+        request[_LEFT] = left or 0
+        if left is None:
+            raise Busy(
+                f"{who} sends more than {limits.REQUESTS_PER_S} requests a second (REQUESTS_PER_S)",
+                remedy="Wait for as long as Retry-After says; POST /jobs/batch takes many jobs.",
+            )
 
     def _check_body_type(self, request: web.Request, route: Route) -> None:
         if not request.can_read_body or route.body is None:

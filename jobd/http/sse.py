@@ -21,6 +21,7 @@ from jobd.api.route import SSE
 __all__ = ["EventStream", "end_streams"]
 
 RETRY_MS: Final = 2_000
+_HEARTBEAT: Final = b"event: heartbeat\ndata: {}\n\n"
 
 
 class _Open:
@@ -61,8 +62,12 @@ class EventStream:
         return stream
 
     async def send(self, items: list[Item]) -> None:
-        """Write items in one go; none is a comment: a listener sees life, a dead socket shows."""
-        frames = b"".join(map(_frame, items)) if items else b": heartbeat\n\n"
+        """Write items in one go; none is a heartbeat: a listener sees life, a dead socket shows.
+
+        The heartbeat is an event of its own, since programs in a browser see no comments, and has
+        no id: it is no place to resume at.
+        """
+        frames = b"".join(map(_frame, items)) if items else _HEARTBEAT
         await self.response.write(frames)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from actors.errors import ConfigError, DataDirectory, JobdError
 from actors.model.token import SCOPES
+from jobd.api.gateway import RequestKey
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
 from jobd.node.data_directory import NodeDirectory, new_node_id, write_atomically
@@ -112,6 +113,7 @@ async def _serve_http(config: Config, node: Node) -> tuple[Any, str]:
         allowed_hosts=config.http.allowed_hosts,
     )
     runner, actual = await _bind(app, host, port, "--http")
+    node.addresses["http"] = f"{host}:{actual}"
     return runner, f"{host}:{actual}"
 
 
@@ -119,6 +121,7 @@ async def _serve_metrics(config: Config, node: Node) -> tuple[Any, str]:
     host, port = _address("telemetry.metrics", "--metrics", config.telemetry.metrics)
     app = build_metrics_app(node.metrics.registry, allowed_hosts=config.http.allowed_hosts)
     runner, actual = await _bind(app, host, port, "--metrics")
+    node.addresses["metrics"] = f"{host}:{actual}"
     return runner, f"{host}:{actual}"
 
 
@@ -144,7 +147,9 @@ async def _announce(
     """Mint the admin token at the first start, and say where this node is found."""
     token_file = directory.path / "admin.token"
     if not token_file.exists():
-        minted = await node.gateway.create_token("admin", SCOPES, 0)
+        minted = await node.gateway.create_token(
+            "admin", SCOPES, 0, request=RequestKey("node", None, "")
+        )
         write_atomically(token_file, f"{minted.text}\n".encode(), sync=True)
     url = f"http://{http}"
     found = {"url": url, "metrics": metrics, "pid": os.getpid(), "node": directory.node_id}

@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from actors import addresses, limits
+from actors.consensus_replica import Barrier
 from actors.core.job import cancel, evict
 from actors.core.ports import ArtifactStore, EventPage, LogPage
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
-from actors.errors import Busy, Conflict, InvalidInput, NotFound
+from actors.errors import Busy, Conflict, InvalidInput, NotFound, PreconditionFailed
 from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.codec import encode
@@ -30,13 +31,20 @@ from actors.model.token import Token, format_token, hash_secret
 from actors.run_log import ReadLog
 from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING, Unwatch, Watch
+from jobd.api.event_tail import EventTail, EventTails
 from jobd.api.gateway import (
     MintedToken,
     NodeStatus,
+    RequestKey,
     StagedBackup,
     Submitted,
     Until,
+    Written,
 )
+from jobd.api.job_views import revision_of
+from jobd.api.node_views import ActorView, NodeView
+from jobd.node.actor_rows import ActorRows
+from jobd.node.repeats import Repeats
 from jobd.node.backups import Backups
 from jobd.node.submission import Submissions
 from jobd.node.writer import Writer, check_match
@@ -54,6 +62,8 @@ class StatusSource(NamedTuple):
     health: Callable[[], tuple[bool, str]]
     explain: Callable[[str], dict[str, Any]]
     forecast: Callable[[JobSpec], dict[str, Any]]
+    node: Callable[[], NodeView]
+    tails: EventTails
 
 
 class NodeGateway:
@@ -78,6 +88,8 @@ class NodeGateway:
         self._source = source
         self._backups = backups
         self._writer = Writer(host)
+        self._repeats = Repeats(state, self._writer, clock=clock, new_id=new_id)
+        self._actor_rows = ActorRows(host)
         self._submissions = Submissions(state, self._writer, clock=clock, new_id=new_id)
 
     @property
@@ -112,10 +124,15 @@ class NodeGateway:
         )
 
     async def retry_job(
-        self, job_id: str, *, principal: str, idempotency_key: str | None
+        self,
+        job_id: str,
+        *,
+        principal: str,
+        idempotency_key: str | None,
+        if_match: int | None = None,
     ) -> Submitted:
         """Run a terminal job again as a new job."""
-        self._job(job_id)
+        check_match(revision_of(self._state, job_id, self._job(job_id)), if_match)
         return await self._submissions.retry(
             job_id, principal=principal, idempotency_key=idempotency_key
         )
@@ -125,18 +142,19 @@ class NodeGateway:
 
         def decide() -> Txn | int:
             entry = self._job(job_id)
-            check_match(entry, if_match)
+            check_match(revision_of(self._state, job_id, entry), if_match)
             txn = cancel(self._state, job_id, reason, self._clock.now_ms())
             return txn if txn is not None else entry.revision
 
         revision: int = await self._writer.write(decide)
         return revision
 
-    async def delete_job(self, job_id: str) -> None:
+    async def delete_job(self, job_id: str, if_match: int | None = None) -> None:
         """Delete a terminal job with its log and output."""
 
         def decide() -> Txn | None:
             entry = self._job(job_id)
+            check_match(revision_of(self._state, job_id, entry), if_match)
             if entry.noun.state not in TERMINAL:
                 raise Conflict(f"job {job_id} has not ended", remedy="cancel it first")
             return evict(self._state, [job_id], now_ms=self._clock.now_ms())
@@ -159,6 +177,10 @@ class NodeGateway:
         return entry
 
     # -- waiting
+
+    async def barrier(self) -> None:
+        """Return once everything that was acknowledged before is applied here."""
+        await self._host.ask(addresses.REPLICA, Barrier())
 
     async def wait_revision(self, after: int, timeout_s: float) -> int:
         """Return once something newer than `after` is applied, or at the timeout."""
@@ -228,13 +250,21 @@ class NodeGateway:
         )
         return page
 
-    async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
-        """Emit a custom event."""
+    def event_tail(
+        self, types: tuple[str, ...], subject: str | None
+    ) -> AbstractContextManager[EventTail]:
+        """Give the events that are published from now on."""
+        return self._source.tails.open(types, subject)
+
+    async def emit_event(
+        self, type_: str, subject: str, data: dict[str, Any], *, request: RequestKey
+    ) -> Written:
+        """Emit a custom event once."""
         if type_.startswith("jobd:"):
             raise InvalidInput("event types that begin with `jobd:` are JobD's own")
         txn = Txn((), (), (EventDraft(type_, subject, data),), now_ms=self._clock.now_ms())
-        revision: int = await self._writer.write(lambda: txn)
-        return revision
+        written, _ = await self._repeats.write(lambda: txn, request)
+        return written
 
     # -- kv
 
@@ -252,12 +282,15 @@ class NodeGateway:
 
         def decide() -> Txn:
             entry = self._state.get(name)
-            check_match(entry, if_match)
-            if if_none_match and entry is not None:
-                raise Conflict(f"{namespace}/{key} exists", remedy="put it with If-Match")
+            revision = entry.revision if entry is not None else 0
+            check_match(revision, if_match)
+            if if_none_match and revision:
+                raise PreconditionFailed(
+                    f"{namespace}/{key} exists", revision=revision, remedy="put it with If-Match"
+                )
             if entry is None and self._state.count("kv") >= limits.KV_KEYS:
                 raise Busy(f"there are {limits.KV_KEYS} keys already", remedy="delete some of them")
-            checks = (at(name, if_match),) if if_match is not None else ()
+            checks = (at(name, revision),) if if_match is not None else ()
             checks = (absent(name),) if if_none_match else checks
             return Txn(checks, ((name, encode(value)),), now_ms=self._clock.now_ms())
 
@@ -273,7 +306,7 @@ class NodeGateway:
             entry = self._state.get(name)
             if entry is None:
                 raise NotFound(f"there is no {shown}")
-            check_match(entry, if_match)
+            check_match(entry.revision, if_match)
             return Txn((at(name, entry.revision),), ((name, None),), now_ms=self._clock.now_ms())
 
         revision: int = await self._writer.write(decide)
@@ -282,20 +315,26 @@ class NodeGateway:
     # -- tokens
 
     async def create_token(
-        self, name: str, scopes: tuple[str, ...], expires_ms: int
+        self,
+        name: str,
+        scopes: tuple[str, ...],
+        expires_ms: int,
+        *,
+        request: RequestKey,
     ) -> MintedToken:
-        """Mint a token; only its hash is kept."""
+        """Mint a token once; only its hash is kept."""
         token_id, secret = self._new_id(), secrets.token_hex(32)
         now_ms = self._clock.now_ms()
         token = Token(name, hash_secret(secret), scopes, now_ms, expires_ms)
         key = keys.token(token_id)
         txn = Txn((absent(key),), ((key, encode(token)),), now_ms=now_ms)
-        revision = await self._writer.write(lambda: txn)
-        return MintedToken(token_id, format_token(token_id, secret), revision)
+        written, made = await self._repeats.write(lambda: txn, request, made=token_id)
+        text = None if written.replayed else format_token(token_id, secret)
+        return MintedToken(made, text, written)
 
-    async def revoke_token(self, token_id: str) -> int:
+    async def revoke_token(self, token_id: str, *, if_match: int | None = None) -> int:
         """Delete a token."""
-        return await self._delete(keys.token(token_id), f"token {token_id}")
+        return await self._delete(keys.token(token_id), f"token {token_id}", if_match)
 
     # -- the node
 
@@ -325,6 +364,14 @@ class NodeGateway:
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""
         return self._source.status()
+
+    def node(self) -> NodeView:
+        """Return this node as the cluster sees it."""
+        return self._source.node()
+
+    def actors(self) -> list[ActorView]:
+        """Return the live actors."""
+        return self._actor_rows.read()
 
     def health(self) -> tuple[bool, str]:
         """Return whether the node takes work."""

@@ -16,8 +16,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from actors import addresses
@@ -28,6 +26,8 @@ from actors.history_store import MESSAGES, NODE, WRITER
 from actors.runtime import LoopHost
 from actors.runtime.link import Link
 from actors.runtime.vocabulary import Vocabulary
+from jobd.config import Config
+from jobd.node.data_directory import NodeDirectory
 
 __all__ = ["SOCKET", "HistoryProcess"]
 
@@ -44,18 +44,15 @@ _STEADY_S: Final = 60.0  # who lived that long does not count as one that ends s
 
 
 class HistoryProcess:
-    """Implements HistoryPort. `arguments` are what the process is told beside its place."""
+    """Implements HistoryPort for the node of a data directory."""
 
-    def __init__(
-        self, host: LoopHost, run: Path, *, node: str, incarnation: int, arguments: Sequence[str]
-    ) -> None:
+    def __init__(self, host: LoopHost, directory: NodeDirectory, config: Config) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
-        self._run = run
-        self._node = (node, incarnation)
-        self._arguments = tuple(arguments)
+        self._directory = directory
+        self._config = config
         self._link: Link | None = None
-        self._directory = -1
+        self._run = -1
         self._pid: int | None = None
         self._pidfd = -1
         self._began_s = 0.0
@@ -120,10 +117,9 @@ class HistoryProcess:
             self._link = self._bind()
         self._starts += 1
         self._began_s = self._loop.time()
-        command = ("-I", "-m", _MODULE, "--run", str(self._run), "--number", str(self._starts))
         self._pid = os.posix_spawn(
             sys.executable,
-            (sys.executable, *command, *self._arguments),
+            (sys.executable, "-I", "-m", _MODULE, *self._options()),
             os.environ,
             setpgroup=0,  # a Ctrl-C is the node's affair
             setsigmask=(),
@@ -132,15 +128,21 @@ class HistoryProcess:
         self._pidfd = os.pidfd_open(self._pid)
         self._loop.add_reader(self._pidfd, self._ended)
 
+    def _options(self) -> list[str]:
+        kept, log = self._config.storage.history, self._config.log
+        options = ["--data", str(self._directory.path), "--run", str(self._directory.run)]
+        options += ["--number", str(self._starts), "--keep-days", str(kept.keep_days)]
+        options += ["--log-level", log.level, "--log-format", log.format]
+        return options if kept.parquet else [*options, "--no-parquet"]
+
     def _bind(self) -> Link:
         # A socket's path has at most 107 bytes; through the descriptor any directory is short.
-        self._directory = os.open(self._run, os.O_PATH | os.O_DIRECTORY)
-        node, incarnation = self._node
+        self._run = os.open(self._directory.run, os.O_PATH | os.O_DIRECTORY)
         return Link(
             self._host,
-            f"ipc:///proc/self/fd/{self._directory}/{SOCKET}",
-            node=node,
-            incarnation=incarnation,
+            f"ipc:///proc/self/fd/{self._run}/{SOCKET}",
+            node=self._directory.node_id,
+            incarnation=self._directory.incarnation,
             vocabulary=Vocabulary(MESSAGES),
         )
 
@@ -179,4 +181,4 @@ class HistoryProcess:
             self._pid = None
         if self._link is not None:
             self._link.close()
-            os.close(self._directory)
+            os.close(self._run)

@@ -16,7 +16,7 @@ __all__ = ["Sampler"]
 class Sampler:
     """Takes samples of this process and its state. The first covers the time since it was made."""
 
-    def __init__(self, state: State, *, node: str, slots: int, queued: Callable[[], int]) -> None:
+    def __init__(self, state: State, node: str, slots: int, queued: Callable[[], int]) -> None:
         self._state = state
         self._node = node
         self._slots = slots

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -11,12 +10,13 @@ from actors.core import buckets
 from actors.core.job import KeyUse, accept, retry_job
 from actors.core.store.state import State
 from actors.core.store.txn import Txn
-from actors.errors import Busy, Conflict, IdempotencyMismatch
+from actors.errors import Conflict
 from actors.model import keys
 from actors.model.ids import id_time_ms, is_id
 from actors.model.spec import JobSpec
 from actors.runtime import Clock
 from jobd.api.gateway import Submitted
+from jobd.node.repeats import check_body, check_room, hash_key
 from jobd.node.writer import Writer
 
 __all__ = ["Submissions"]
@@ -56,14 +56,15 @@ class Submissions:
         now_ms = self._clock.now_ms()
         known_as = self._identify(idempotency_key, principal, now_ms)
         if spec.idempotency_key is not None:
-            own = KeyUse("spec", _hash(spec.idempotency_key), spec.idempotency_ttl_ms)
+            own = KeyUse("spec", hash_key(spec.idempotency_key), spec.idempotency_ttl_ms)
             known_as.uses.append(own)
 
         def decide() -> Txn | Submitted:
             replayed = self._replay(known_as, body_hash, now_ms)
             if replayed is not None:
                 return replayed
-            self._check_room(known_as.uses)
+            for whose in {use.owner for use in known_as.uses}:
+                check_room(self._state, whose)
             return accept(
                 self._state,
                 spec,
@@ -75,19 +76,20 @@ class Submissions:
                 retry_of=retry_of,
             )
 
-        return await self._submit(decide, known_as)
+        return await self._submit(decide, principal, known_as)
 
     async def retry(self, job_id: str, *, principal: str, idempotency_key: str | None) -> Submitted:
         """Run a terminal job again as a new job. Raises Conflict while it is open."""
         now_ms = self._clock.now_ms()
         known_as = self._identify(idempotency_key, principal, now_ms)
-        body_hash = _hash(f"retry {job_id}")
+        body_hash = hash_key(f"retry {job_id}")
 
         def decide() -> Txn | Submitted:
             replayed = self._replay(known_as, body_hash, now_ms)
             if replayed is not None:
                 return replayed
-            self._check_room(known_as.uses)
+            for whose in {use.owner for use in known_as.uses}:
+                check_room(self._state, whose)
             txn = retry_job(
                 self._state,
                 job_id,
@@ -103,12 +105,14 @@ class Submissions:
                 )
             return txn
 
-        return await self._submit(decide, known_as)
+        return await self._submit(decide, principal, known_as)
 
     async def _submit(
-        self, decide: Callable[[], Txn | Submitted], known_as: _Identity
+        self, decide: Callable[[], Txn | Submitted], principal: str, known_as: _Identity
     ) -> Submitted:
-        done = await self._writer.write(decide, key=known_as.key, job_id=known_as.job_id)
+        done = await self._writer.write(
+            decide, owner=principal, key=known_as.key, job_id=known_as.job_id
+        )
         if isinstance(done, Submitted):
             return done
         return Submitted(known_as.job_id, False, known_as.key, done)
@@ -132,18 +136,8 @@ class Submissions:
                 )
             if young:
                 return _Identity(key, key, [])
-        use = KeyUse(principal, _hash(key), limits.IDEMPOTENCY_TTL_S * 1000)
+        use = KeyUse(principal, hash_key(key), limits.IDEMPOTENCY_TTL_S * 1000)
         return _Identity(self._new_id(), key, [use])
-
-    def _check_room(self, uses: list[KeyUse]) -> None:
-        """Refuse one more key of an owner that has as many as it may."""
-        for owner in {use.owner for use in uses}:
-            if self._state.count(f"idempotency/{owner}/") >= limits.IDEMPOTENCY_KEYS_PER_TOKEN:
-                whose = "specs have" if owner == "spec" else "this token has"
-                raise Busy(
-                    f"{whose} {limits.IDEMPOTENCY_KEYS_PER_TOKEN} idempotency keys in use",
-                    remedy="wait until older ones run out, or let the server mint the key",
-                )
 
     def _replay(self, known_as: _Identity, body_hash: str, now_ms: int) -> Submitted | None:
         """Return what a key made before. Raises IdempotencyMismatch for another body.
@@ -152,24 +146,12 @@ class Submissions:
         """
         entry = self._state.get(keys.job(known_as.job_id))
         if entry is not None:
-            self._check_body(known_as.key, entry.noun.body_hash, body_hash)
+            check_body(known_as.key, entry.noun.body_hash, body_hash)
             return Submitted(known_as.job_id, True, known_as.key, entry.revision)
         for use in known_as.uses:
             held = self._state.get(keys.idempotency(use.owner, use.key_hash))
             if held is not None and held.noun.expires_ms > now_ms:
                 if use.owner != "spec":
-                    self._check_body(known_as.key, held.noun.body_hash, body_hash)
-                return Submitted(held.noun.job_id, True, known_as.key, held.revision)
+                    check_body(known_as.key, held.noun.body_hash, body_hash)
+                return Submitted(held.noun.made, True, known_as.key, held.revision)
         return None
-
-    @staticmethod
-    def _check_body(key: str, before: str, now: str) -> None:
-        if before != now:
-            raise IdempotencyMismatch(
-                f"the idempotency key {key!r} was used with another body",
-                remedy="send the same body again, or take a new key",
-            )
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16, person=b"jobd-idem").hexdigest()

@@ -8,9 +8,15 @@ from typing import Any, Final
 
 from actors import addresses, limits
 from actors.consensus_replica import SubmitTxn
-from actors.core.store.txn import Committed, Stale, Txn
-from actors.core.view import Entry
-from actors.errors import ActorUnavailable, AskTimeout, Busy, Conflict, OutcomeUnknown
+from actors.core.store.txn import EXISTS, Committed, Stale, Txn
+from actors.errors import (
+    ActorUnavailable,
+    AskTimeout,
+    Busy,
+    InFlight,
+    OutcomeUnknown,
+    PreconditionFailed,
+)
 from actors.runtime import LoopHost
 
 __all__ = ["Writer", "check_match"]
@@ -23,13 +29,28 @@ class Writer:
 
     def __init__(self, host: LoopHost) -> None:
         self._host = host
+        self._under_way: set[tuple[str, str]] = set()  # (owner, idempotency key)
 
-    async def write(self, decide: Callable[[], Any], *, key: str = "", job_id: str = "") -> Any:
+    async def write(
+        self, decide: Callable[[], Any], *, owner: str = "", key: str = "", job_id: str = ""
+    ) -> Any:
         """Return the revision of what `decide` made of the view, or what else it returned.
 
-        Raises Busy after RULES_RETRIES conflicts; OutcomeUnknown, naming `key` and `job_id`, when
-        the answer did not come in time.
+        `key` is the request's idempotency key and `owner` whose it is. Raises InFlight while an
+        earlier request with it has no answer; Busy after RULES_RETRIES conflicts; OutcomeUnknown,
+        naming `key` and `job_id`, when the answer did not come in time.
         """
+        if not key:
+            return await self._write(decide, key, job_id)
+        if (owner, key) in self._under_way:
+            raise InFlight(f"the first request with the key {key} has no answer yet")
+        self._under_way.add((owner, key))
+        try:
+            return await self._write(decide, key, job_id)
+        finally:
+            self._under_way.discard((owner, key))
+
+    async def _write(self, decide: Callable[[], Any], key: str, job_id: str) -> Any:
         for _ in range(limits.RULES_RETRIES):
             txn = decide()
             if not isinstance(txn, Txn):
@@ -49,10 +70,17 @@ class Writer:
         raise Busy("the state changes too fast to decide", remedy="try again in a moment")
 
 
-def check_match(entry: Entry | None, if_match: int | None) -> None:
-    """Raise Conflict unless an entry is at the revision that the caller named."""
-    if if_match is not None and (entry is None or entry.revision != if_match):
-        now = f"at revision {entry.revision}" if entry is not None else "gone"
-        raise Conflict(
-            f"it is {now}, not at revision {if_match}", remedy="read it again, then decide"
-        )
+def check_match(revision: int, if_match: int | None) -> None:
+    """Raise PreconditionFailed unless an object is at the revision that the caller named.
+
+    `revision` 0 is an object that is not there; `if_match` may be EXISTS: any revision will do.
+    """
+    if if_match is None or revision == if_match or (if_match == EXISTS and revision):
+        return
+    now = f"at revision {revision}" if revision else "not there"
+    wanted = "to be there" if if_match == EXISTS else f"to be at revision {if_match}"
+    raise PreconditionFailed(
+        f"it is {now} and was {wanted}",
+        revision=revision,
+        remedy="read it again, then decide",
+    )

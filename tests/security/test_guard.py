@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from actors import limits
 from actors.model.token import SCOPES
 from jobd.http import build_app, serve
 from jobd.http.app import route_table
@@ -26,8 +27,10 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Facade]:
-    with facade() as one:
-        yield one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "REFUSED_BURST", 1_000_000)
+        with facade() as one:
+            yield one
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)

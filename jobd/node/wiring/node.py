@@ -39,6 +39,7 @@ from actors.home import Home
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model import keys
+from actors.model.event import Event
 from actors.model.ids import make_id
 from actors.model.spec import JobSpec
 from actors.node_agent import ClaimsForbidden, NodeAgent
@@ -50,12 +51,16 @@ from actors.supervisor_link import LinkLost, SupervisorLink
 from actors.task_set import TaskSet
 from actors.wakeups import Wakeups
 from jobd import __version__
+from jobd.api.event_tail import EventTails
 from jobd.api.gateway import NodeStatus
+from jobd.api.node_views import NodeView
 from jobd.config import Config
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.gateway import NodeGateway, StatusSource
+from jobd.node.history_metrics import HistoryMetrics
 from jobd.node.history_process import HistoryProcess
 from jobd.node.metrics import NodeMetrics
+from jobd.node.node_view import node_view
 from jobd.node.sampling import Sampler
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
@@ -106,9 +111,11 @@ class Node:
         self.state = self._disk.recovered.state
         self.metrics = NodeMetrics(self.state)
         self._vault = Vault(self.state, directory.node_id, lambda: open_seal_box(directory.path))
+        self._tails = EventTails()
+        self.addresses: dict[str, str] = {}  # by door; who opens one enters it
         self._artifacts = Artifacts(directory.path / "artifacts")
         self._port = self._supervisor_port()
-        self._history = self._history_process()
+        self._history = HistoryProcess(self.host, directory, config)
         self.gateway = self._make_gateway()
 
     # -- the disk
@@ -155,7 +162,7 @@ class Node:
             lambda: EventBus(
                 disk.events.last_revision,
                 recovered.unwritten_events,
-                observe=self.metrics.observe_event,
+                observe=self._observe_event,
             ),
         )
         self._spawn_once(
@@ -178,14 +185,14 @@ class Node:
             lambda address: TaskSet(state, keys.last(address)),
             idle_s=_TASK_SET_IDLE_S,
         )
-        self._spawn(
-            addresses.HISTORY, lambda: History(state, self._history, sample=self._sampler())
-        )
+        sampler = Sampler(state, node, self._slots, lambda: self._scheduler.queue_depth)
+        self._spawn(addresses.HISTORY, lambda: History(state, self._history, sampler))
         self._spawn(addresses.HOME, lambda: Home(state))
         self._start_execution(node)
         self.metrics.serve(
             host, lambda: self._scheduler.queue_depth, lambda: self._actors[addresses.HOME].repairs
         )
+        self.metrics.registry.register(HistoryMetrics(host.clock, self._history, self._actors))
 
     def _start_execution(self, node: str) -> None:
         state, parent = self.state, addresses.EXECUTION
@@ -258,25 +265,6 @@ class Node:
             on_trouble=lambda text: _log.warning("no job supervisor yet: %s", text),
         )
 
-    def _history_process(self) -> HistoryProcess:
-        directory, log, kept = self._directory, self._config.log, self._config.storage.history
-        keep = ("--keep-days", str(kept.keep_days), *(() if kept.parquet else ("--no-parquet",)))
-        return HistoryProcess(
-            self.host,
-            directory.run,
-            node=directory.node_id,
-            incarnation=directory.incarnation,
-            arguments=("--data", str(directory.path), "--log", f"{log.level},{log.format}", *keep),
-        )
-
-    def _sampler(self) -> Sampler:
-        return Sampler(
-            self.state,
-            node=self._directory.node_id,
-            slots=self._slots,
-            queued=lambda: self._scheduler.queue_depth,
-        )
-
     # -- what it says of itself
 
     @property
@@ -319,6 +307,8 @@ class Node:
                 health=self._health,
                 explain=self._explain,
                 forecast=self._forecast,
+                node=self._node,
+                tails=self._tails,
             ),
         )
 
@@ -337,6 +327,21 @@ class Node:
             storage={"engine": self._config.storage.engine, **self._disk.store.stats()},
             read_only="the disk is full" if self._actors[addresses.REPLICA].read_only else None,
         )
+
+    def _node(self) -> NodeView:
+        return node_view(
+            self.state,
+            self._scheduler.capacity,
+            incarnation=self._directory.incarnation,
+            uptime_s=time.monotonic() - self._began,
+            waits_for=self._actors[addresses.AGENT].waits_for,
+            read_only=self._actors[addresses.REPLICA].read_only,
+            addresses=self.addresses,
+        )
+
+    def _observe_event(self, event: Event) -> None:
+        self.metrics.observe_event(event)
+        self._tails.publish(event)
 
     def _health(self) -> tuple[bool, str]:
         agent: NodeAgent = self._actors[addresses.AGENT]

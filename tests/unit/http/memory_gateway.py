@@ -11,9 +11,11 @@ import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.core.explain import explain, forecast
 from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry_job
@@ -21,18 +23,33 @@ from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
 from actors.core.placement import NodeCapacity
 from actors.core.ports import EventPage, LogPage
 from actors.core.store.state import State
-from actors.core.store.txn import Committed, Txn, absent, at
+from actors.core.store.txn import Committed, Txn
 from actors.core.view import Entry
-from actors.errors import Conflict, IdempotencyMismatch, NotFound, ReadOnly
+from actors.errors import Conflict, IdempotencyMismatch, NotFound, PreconditionFailed, ReadOnly
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import Event, EventDraft
+from actors.model.idempotency import IdempotencyKey
 from actors.model.ids import id_time_ms, is_id, make_id
 from actors.model.job import TERMINAL
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import SCOPES, Token, format_token, hash_secret
-from jobd.api.gateway import MintedToken, NodeStatus, StagedBackup, Submitted, Until
+from jobd.api.event_tail import EventTail, EventTails
+from jobd.api.gateway import (
+    MintedToken,
+    NodeStatus,
+    RequestKey,
+    StagedBackup,
+    Submitted,
+    Until,
+    Written,
+)
+from jobd.api.job_views import revision_of
+from jobd.api.node_views import ActorView, NodeView
+from jobd.node.node_view import node_view
+from jobd.node.repeats import check_body, hash_key
+from jobd.node.writer import check_match
 
 __all__ = ["NOW_MS", "MemoryGateway"]
 
@@ -52,6 +69,9 @@ class MemoryGateway:
         self.artifacts: dict[tuple[str, int], Path] = {}
         self.floor: tuple[int, int] = (0, 0)  # events below are no longer kept
         self._events: list[Event] = []
+        self._tails = EventTails()
+        self.barriers = 0
+        self.live_actors: list[ActorView] = []
         self._logs: dict[str, list[LogRecord]] = defaultdict(list)
         self._wakeups: set[asyncio.Event] = set()
         self._ids = itertools.count(1)
@@ -66,7 +86,9 @@ class MemoryGateway:
         result = self.state.apply(txn)
         if not isinstance(result, Committed):
             raise Conflict(f"the checks failed: {result}")
-        self._events += self.state.take_events()
+        for event in self.state.take_events():
+            self._events.append(event)
+            self._tails.publish(event)
         self.wake()
         return result.revision
 
@@ -157,8 +179,15 @@ class MemoryGateway:
         return self._once(decide, principal, idempotency_key, body_hash)
 
     async def retry_job(
-        self, job_id: str, *, principal: str, idempotency_key: str | None
+        self,
+        job_id: str,
+        *,
+        principal: str,
+        idempotency_key: str | None,
+        if_match: int | None = None,
     ) -> Submitted:
+        self._check_job(job_id, if_match)
+
         def decide(new_id: str, record: tuple[str, str, int] | None) -> Txn | None:
             return retry_job(
                 self.state,
@@ -186,7 +215,7 @@ class MemoryGateway:
         elif key is not None:
             record = (principal, hashlib.sha256(key.encode()).hexdigest(), 86_400_000)
             held = self.state.get(keys.idempotency(principal, record[1]))
-            made = (held.noun.job_id, held.noun.body_hash) if held else None
+            made = (held.noun.made, held.noun.body_hash) if held else None
         else:
             made = None
         if made is not None:
@@ -199,16 +228,21 @@ class MemoryGateway:
         return Submitted(job_id, False, key or job_id, self.commit(txn))
 
     async def cancel_job(self, job_id: str, reason: str, if_match: int | None) -> int:
-        entry = self.state.get(keys.job(job_id))
-        assert entry is not None
-        if if_match not in (None, entry.revision):
-            raise Conflict(f"the job is at revision {entry.revision}")
+        entry = self._check_job(job_id, if_match)
         txn = cancel(self.state, job_id, reason, self.now_ms)
         return entry.revision if txn is None else self.commit(txn)
 
-    async def delete_job(self, job_id: str) -> None:
+    def _check_job(self, job_id: str, if_match: int | None) -> Entry:
         entry = self.state.get(keys.job(job_id))
         assert entry is not None
+        check_match(revision_of(self.state, job_id, entry), if_match)
+        return entry
+
+    async def barrier(self) -> None:
+        self.barriers += 1
+
+    async def delete_job(self, job_id: str, if_match: int | None = None) -> None:
+        entry = self._check_job(job_id, if_match)
         if entry.noun.state not in TERMINAL:
             raise Conflict("the job has not ended")
         self.commit(Txn((), ((keys.job(job_id), None), (keys.spec(job_id), None))))
@@ -272,8 +306,27 @@ class MemoryGateway:
         ]
         return EventPage(tuple(found[:limit]), after < self.floor)
 
-    async def emit_event(self, type_: str, subject: str, data: dict[str, Any]) -> int:
-        return self.commit(Txn((), (), (EventDraft(type_, subject, data),), self.now_ms))
+    def event_tail(
+        self, types: tuple[str, ...], subject: str | None
+    ) -> AbstractContextManager[EventTail]:
+        return self._tails.open(types, subject)
+
+    async def emit_event(
+        self, type_: str, subject: str, data: dict[str, Any], *, request: RequestKey
+    ) -> Written:
+        txn = Txn((), (), (EventDraft(type_, subject, data),), self.now_ms)
+        return self._write_once(txn, request, "")[0]
+
+    def _write_once(self, txn: Txn, request: RequestKey, made: str) -> tuple[Written, str]:
+        key = request.key or self.new_id()
+        name = keys.idempotency(request.owner, hash_key(key))
+        held = self.state.get(name)
+        if held is not None:
+            check_body(key, held.noun.body_hash, request.body_hash)
+            return Written(held.revision, True, key), held.noun.made
+        record = IdempotencyKey(made, request.body_hash, self.now_ms + 60_000)
+        both = replace(txn, ops=(*txn.ops, (name, encode(record))))
+        return Written(self.commit(both), False, key), made
 
     async def put_kv(
         self,
@@ -287,26 +340,42 @@ class MemoryGateway:
         if self.broken is not None:
             raise self.broken
         name = keys.kv(namespace, key)
-        checks = [at(name, if_match)] if if_match is not None else []
-        checks += [absent(name)] if if_none_match else []
-        return self.commit(Txn(tuple(checks), ((name, encode(value)),)))
+        entry = self.state.get(name)
+        revision = entry.revision if entry is not None else 0
+        check_match(revision, if_match)
+        if if_none_match and revision:
+            raise PreconditionFailed(f"{key} exists", revision=revision)
+        return self.commit(Txn((), ((name, encode(value)),)))
 
     async def delete_kv(self, namespace: str, key: str, *, if_match: int | None = None) -> int:
         name = keys.kv(namespace, key)
         entry = self.state.get(name)
         if entry is None:
             raise NotFound(f"no key {key!r}")
-        return self.commit(Txn((at(name, if_match or entry.revision),), ((name, None),)))
+        check_match(entry.revision, if_match)
+        return self.commit(Txn((), ((name, None),)))
 
     async def create_token(
-        self, name: str, scopes: tuple[str, ...], expires_ms: int
+        self,
+        name: str,
+        scopes: tuple[str, ...],
+        expires_ms: int,
+        *,
+        request: RequestKey,
     ) -> MintedToken:
-        text = self.mint(*scopes, expires_ms=expires_ms)
-        return MintedToken(text.split("_")[1], text, self.state.revision)
+        token_id = self.new_id()
+        token = Token(name, hash_secret(SECRET), scopes, self.now_ms, expires_ms)
+        txn = Txn((), ((keys.token(token_id), encode(token)),))
+        written, made = self._write_once(txn, request, token_id)
+        return MintedToken(
+            made, None if written.replayed else format_token(token_id, SECRET), written
+        )
 
-    async def revoke_token(self, token_id: str) -> int:
-        if self.state.get(keys.token(token_id)) is None:
+    async def revoke_token(self, token_id: str, *, if_match: int | None = None) -> int:
+        entry = self.state.get(keys.token(token_id))
+        if entry is None:
             raise NotFound(f"no token {token_id!r}")
+        check_match(entry.revision, if_match)
         return self.commit(Txn((), ((keys.token(token_id), None),)))
 
     async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
@@ -339,6 +408,21 @@ class MemoryGateway:
             storage={},
             read_only="the disk is full" if isinstance(self.broken, ReadOnly) else None,
         )
+
+    def node(self) -> NodeView:
+        node = NodeCapacity("n1", 2, 2, 2000, 2000, 2**30, 2**30, frozenset(("command",)))
+        return node_view(
+            self.state,
+            node,
+            incarnation=1,
+            uptime_s=1.5,
+            waits_for="" if self.ready[0] else self.ready[1],
+            read_only=isinstance(self.broken, ReadOnly),
+            addresses={},
+        )
+
+    def actors(self) -> list[ActorView]:
+        return self.live_actors
 
     def health(self) -> tuple[bool, str]:
         return self.ready

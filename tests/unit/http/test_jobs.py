@@ -264,4 +264,4 @@ def test_batch_is_valid_as_a_whole_or_refused(served: Facade) -> None:
     assert bad.status == 422
     assert all(e["path"].startswith("$.jobs[1]") for e in bad.json["errors"])
     assert len(served.api("GET", "/jobs").json["items"]) == 2
-    assert served.api("POST", "/jobs/batch", {"jobs": []}).status == 413
+    assert served.api("POST", "/jobs/batch", {"jobs": []}).status == 400

@@ -111,7 +111,7 @@ def test_an_idempotency_key_in_use_conflicts_until_it_expires(given: Given) -> N
     assert given.conflicts(accept(2, NOW + 999))
     given.commit(accept(3, NOW + 1000))
     held = given.state.get(keys.idempotency("t1", "hash"))
-    assert held is not None and held.noun.job_id == make_id(NOW, 3)
+    assert held is not None and held.noun.made == make_id(NOW, 3)
     assert given.due(keys.idempotency("t1", "hash")) == []
     assert given.state.get(keys.idempotency("t1", "hash")) is None
 
