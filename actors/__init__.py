@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from actors.runtime.remote.handle import ActorHandle
     from actors.runtime.remote.method import method
     from actors.runtime.remote.ref import Ref
+    from actors.runtime.remote.results import Results
     from actors.runtime.remote.verbs import cancel, get, get_actor, kill, wait
-    from actors.runtime.stream import Stream
 
 __all__ = [
     "ActorClass",
@@ -52,7 +52,7 @@ __all__ = [
     "MailboxFull",
     "NotFound",
     "Ref",
-    "Stream",
+    "Results",
     "TaskError",
     "cancel",
     "get",
@@ -69,7 +69,7 @@ _PLACES: Final = {
     "ActorClass": "actors.runtime.remote.actor_class",
     "ActorHandle": "actors.runtime.remote.handle",
     "Ref": "actors.runtime.remote.ref",
-    "Stream": "actors.runtime.stream",
+    "Results": "actors.runtime.remote.results",
     "cancel": _VERBS,
     "get": _VERBS,
     "get_actor": _VERBS,

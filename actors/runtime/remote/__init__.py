@@ -4,7 +4,7 @@
 `jobd://<process>/actor/<id>`; a node never imports a user's code, and nothing is ever pickled.
 
     actor_class   @remote: a class, its options, .remote()      -> ActorHandle
-    handle        handle.method.remote(…)                       -> Ref or Stream
+    handle        handle.method.remote(…)                       -> Ref or Results
     process       this process: the loop's thread, its actors   (names, departures, graveyard)
     user_actor    one actor at an address: supervises its incarnations, has workers run its calls
     verbs         get, wait, cancel, kill, get_actor

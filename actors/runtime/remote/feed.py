@@ -14,7 +14,7 @@ from typing import Any, Final
 from actors.runtime.outlet import Outlet
 from actors.runtime.remote.workers import Post
 
-__all__ = ["Feed"]
+__all__ = ["ITEMS_AHEAD", "Feed"]
 
 ITEMS_AHEAD: Final = 16
 

@@ -2,7 +2,7 @@
 
 ref = handle.add.remote(5)              # a Ref; the call is on its way
 handle.add.options(timeout=2).remote(5) # the call fails with AskTimeout after 2 s
-for line in handle.tail.remote(): ...   # a method that yields gives a Stream
+for line in handle.tail.remote(): ...   # a method that yields gives Results
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from actors.runtime.remote.method import Method, did_you_mean
 from actors.runtime.remote.ref import Ref
-from actors.runtime.stream import Stream
+from actors.runtime.remote.results import Results
 
 __all__ = ["ActorHandle", "Caller", "RemoteMethod"]
 
@@ -31,7 +31,7 @@ class Caller(Protocol):
 
     def stream(
         self, address: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Stream[Any]:
+    ) -> Results[Any]:
         """Call a method that yields items."""
 
 
@@ -83,7 +83,7 @@ class RemoteMethod:
         self._timeout_s = timeout_s
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it; return the Ref of its answer, or the Stream of what it yields.
+        """Call it; return the Ref of its answer, or the Results that it yields.
 
         Arguments for an actor of another process are plain values: None, booleans, numbers, texts,
         bytes, lists and dicts of them. A Ref among them is replaced by its value first.
@@ -99,7 +99,7 @@ class RemoteMethod:
             raise TypeError(f"{self._method.name} yields items: a stream has no timeout")
         return RemoteMethod(self._caller, self._address, self._method, timeout)
 
-    def _stream(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream[Any]:
+    def _stream(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Results[Any]:
         for value in (*args, *kwargs.values()):
             if isinstance(value, Ref):
                 raise TypeError(f"{self._method.name} yields items: pass it values, no refs")

@@ -34,8 +34,8 @@ from actors.runtime.remote.departures import Departures, refs_in
 from actors.runtime.remote.graveyard import Graveyard
 from actors.runtime.remote.names import Names
 from actors.runtime.remote.ref import Ref
+from actors.runtime.remote.results import Results
 from actors.runtime.remote.user_actor import UserActor
-from actors.runtime.stream import Stream
 from actors.runtime.trace import CURRENT
 
 __all__ = ["Process", "process"]
@@ -125,10 +125,17 @@ class Process:
 
     def stream(
         self, address: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Stream[Any]:
+    ) -> Results[Any]:
         """Call a method that yields items."""
+        results: Results[Any] = Results(self.host, address, self.on_loop)
         call = Invoke(method, args, kwargs, next(self._numbers))
-        return self.host.stream(address, call, trace=CURRENT.get())
+        letter = Letter(call, results.outlet, None, 0, CURRENT.get())
+        self.on_loop(partial(self._open, address, letter, results))
+        return results
+
+    def _open(self, address: str, letter: Letter, results: Results[Any]) -> None:
+        self.departures.send(address, letter)
+        results.outlet.bind(self.host.cells.get(address))
 
     def ask(self, address: str, message: Any) -> Ref[Any]:
         """Ask an actor anywhere something else than a call of a method."""

@@ -49,17 +49,18 @@ def task_error(error: BaseException, where: str) -> TaskError:
 
 def as_raised_here(failed: TaskError) -> TaskError:
     """Return the same failure, of the exception's own type as well if that is known here."""
-    known = _known_type(failed.exception)
+    known = _known_type(failed.exception) if isinstance(failed.exception, str) else None
     dual = _dual_type(known) if known is not None else None
     if dual is None:
         error = failed
     else:
         error = dual.__new__(dual)
-        TaskError.__init__(error, failed.message, remedy=failed.remedy)
+        error.message, error.remedy = failed.message, failed.remedy  # no constructor is called
         error.exception = failed.exception
         error.values = failed.values
         error.remote_traceback = failed.remote_traceback
-        error.args = tuple(failed.values)
+        # A peer may have sent anything.
+        error.args = tuple(failed.values) if isinstance(failed.values, list | tuple) else ()
         error.__cause__ = failed.__cause__
     if error.__cause__ is None and error.remote_traceback:
         error.add_note(f"\nThe actor's own traceback:\n{error.remote_traceback}")
