@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "AGENT",
     "API",
+    "AUDIT",
     "EVENT_BUS",
     "EXECUTION",
     "HISTORY",
@@ -24,6 +25,7 @@ __all__ = [
 
 AGENT: Final = "/agent"
 API: Final = "/api"
+AUDIT: Final = "/audit"
 EVENT_BUS: Final = "/events"
 EXECUTION: Final = "/execution"
 HISTORY: Final = "/history"
