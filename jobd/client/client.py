@@ -1,0 +1,405 @@
+"""The blocking client: the API in the caller's own thread, over ZeroMQ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, TypeVar, overload
+
+from actors.errors import JobdError
+from jobd.api.cluster import ClusterView
+from jobd.api.events import Emitted, EventView
+from jobd.api.gateway import NodeStatus, Until
+from jobd.api.job_logs import LogLine
+from jobd.api.job_plan import Plan
+from jobd.api.job_views import ArtifactView, AttemptView, JobDetail, JobView
+from jobd.api.jobs import Accepted, BatchItem
+from jobd.api.message import ApiReply
+from jobd.api.node_views import ActorView, NodeView
+from jobd.client import job_operations as jobs
+from jobd.client import node_operations as nodes
+from jobd.client.address import find_nodes
+from jobd.client.artifact import Destination, Writer
+from jobd.client.flow import Flow, mint_key, submit_and_wait, wait_flow
+from jobd.client.follow import Follow, Gap, follow_events, follow_logs, items_of
+from jobd.client.job_operations import JobLike, Spec
+from jobd.client.operation import Again, Operation, operation
+from jobd.client.pool import Pool
+from jobd.client.retry import Nodes, Retry
+from jobd.client.sections import KeyValues, Tokens
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+TIMEOUT_S: Final = 30.0
+_PAGE: Final = 100
+
+
+class _Page(Protocol[T]):
+    items: list[T]
+    next_cursor: str | None
+
+
+class Client:
+    """A cluster's API. From any thread; close it, or use it as a context manager.
+
+    `address`: `host:port` of one or several nodes, by commas or in a list; the next is used when
+    one does not answer. Without it JOBD_ADDRESS, else the node of this machine. `token`: else
+    JOBD_TOKEN, else the local node's own. `timeout_s`: how long a call is tried, with what a node
+    may take by intent (`wait`) on top.
+
+    Every method may raise the errors of `actors.errors`, the same that the node raises:
+    ActorUnavailable when no node answers, OutcomeUnknown when a submission may have been accepted,
+    Unauthenticated and Forbidden. A job is named by its id, or by whatever has an `id`.
+    """
+
+    def __init__(
+        self,
+        address: str | Iterable[str] | None = None,
+        *,
+        token: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._nodes = Nodes(partial(find_nodes, address, token))
+        self._pool = Pool(self._nodes)
+        self._timeout_s = timeout_s
+        self.kv = KeyValues(self)
+        self.tokens = Tokens(self)
+
+    def close(self) -> None:
+        """Part with the nodes."""
+        self._pool.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """The node that is in use."""
+        return self._nodes.current
+
+    # -- jobs
+
+    @overload
+    def submit(
+        self, spec: Spec, *, idempotency_key: str | None = None, wait: Literal[False] = False
+    ) -> Accepted: ...
+
+    @overload
+    def submit(
+        self, spec: Spec, *, idempotency_key: str | None = None, wait: Literal[True]
+    ) -> JobDetail: ...
+
+    def submit(
+        self, spec: Spec, *, idempotency_key: str | None = None, wait: bool = False
+    ) -> Accepted | JobDetail:
+        """Submit a job: a dict, YAML or JSON text, or a path to it. With `wait`, to its end.
+
+        It is durable when this returns, and there once: the key, by default one of its own, is the
+        same however often the request has to be sent. Raises InvalidSpec with every problem.
+        """
+        key = idempotency_key or mint_key()
+        if wait:
+            return self.run(submit_and_wait(spec, key, None))
+        return self.call(jobs.submit_job(spec, key))
+
+    def submit_many(
+        self, specs: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[BatchItem]:
+        """Submit up to 500 jobs at once; each item has an id, or the problem that it met."""
+        return self.call(jobs.submit_batch(specs, idempotency_key or mint_key())).items
+
+    def plan(self, spec: Spec) -> Plan:
+        """Say what would become of a job with this spec, without one."""
+        return self.call(jobs.plan_job(spec))
+
+    def get_job(self, job: JobLike) -> JobDetail:
+        """Return a job."""
+        return self.call(jobs.get_job(job))
+
+    def list_jobs(self, *, limit: int | None = None, **filters: Any) -> Iterator[JobView]:
+        """Yield jobs, the newest first, page by page.
+
+        `filters` are those of the API: state, type, label, name, q, id_prefix; a list of values
+        means any of them.
+        """
+        return self.pages(partial(jobs.list_jobs, filters), limit)
+
+    def wait(
+        self, job: JobLike, *, until: Until = "terminal", timeout_s: float | None = None
+    ) -> JobDetail:
+        """Wait until a job has ended, or `running`. Raises AskTimeout when the time is over."""
+        return self.run(wait_flow(job, until, timeout_s))
+
+    def cancel(self, job: JobLike, reason: str = "") -> JobDetail:
+        """Cancel a job, or ask what runs of it to end."""
+        return self.call(jobs.cancel_job(job, reason))
+
+    def retry(self, job: JobLike, *, idempotency_key: str | None = None) -> Accepted:
+        """Submit the spec of a job that has ended as a new job."""
+        return self.call(jobs.retry_job(job, idempotency_key or mint_key()))
+
+    def delete(self, job: JobLike) -> None:
+        """Delete a job that has ended, with its log and its output."""
+        return self.call(jobs.delete_job(job))
+
+    def explain(self, job: JobLike) -> dict[str, Any]:
+        """Say why a job is where it is, and what it waits for."""
+        return self.call(jobs.explain_job(job))
+
+    def attempts(self, job: JobLike) -> Iterator[AttemptView]:
+        """Yield the attempts of a job's tasks."""
+        return self.pages(partial(jobs.list_attempts, job), None)
+
+    def logs(
+        self,
+        job: JobLike,
+        *,
+        follow: bool = False,
+        attempt: int = 0,
+        task: int | None = None,
+        since: str | None = None,
+        stream: Literal["stdout", "stderr", "jobd"] | None = None,
+    ) -> Iterator[LogLine | Gap]:
+        """Yield a job's log: what there is, or with `follow` until the job is over.
+
+        From the last attempt on, or from `attempt` on; a `Gap` says what is lost. Following goes on
+        behind the last line when the link breaks or the node restarts.
+        """
+        query = {"attempt": attempt, "task": task, "since": since, "stream": stream}
+        if follow:
+            return self.follow(follow_logs(jobs.stream_logs(job, query)))
+        query = {**query, "task": task or 0, "attempt": attempt or None}
+        return self._written(job, query)
+
+    def output(self, job: JobLike, *, task: int = 0) -> Any:
+        """Return what a job gave as its output, from JSON. Raises NotFound."""
+        writer = Writer.to_memory()
+        self._fetch(jobs.get_output(job, task), writer)
+        return writer.json()
+
+    def artifacts(self, job: JobLike) -> list[ArtifactView]:
+        """Return the outputs of a job that were too large to be kept inline."""
+        return self.call(jobs.list_artifacts(job)).items
+
+    def download(
+        self, job: JobLike, to: Destination, *, name: str = "output", task: int = 0
+    ) -> int:
+        """Write an artifact to a path or a binary file and return its size in bytes.
+
+        A path is there once it is complete. Raises Corrupt when the bytes are not the artifact's.
+        """
+        writer = Writer.to(to, self.artifacts(job), name, task)
+        try:
+            self._fetch(jobs.get_artifact(job, name, task), writer)
+            return writer.finish()
+        finally:
+            writer.close()
+
+    # -- events
+
+    def events(
+        self,
+        *types: str,
+        after: str | None = None,
+        subject: str | None = None,
+        follow: bool = True,
+    ) -> Iterator[EventView | Gap]:
+        """Yield events of these types (globs; none: all) as they happen, or those behind `after`.
+
+        Nothing is left out when the link breaks; what is no longer kept is told by a `Gap`. Without
+        `follow` it ends with the last event there is.
+        """
+        query = {"types": list(types), "subject": subject}
+        if not follow:
+            return self._kept(query, after)
+        revision = 0 if after else self.status().revision
+        return self.follow(follow_events(nodes.stream_events(query), after, revision))
+
+    def emit(
+        self,
+        type_: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        subject: str = "",
+        idempotency_key: str | None = None,
+    ) -> Emitted:
+        """Emit a custom event, once."""
+        key = idempotency_key or mint_key()
+        return self.call(nodes.emit_event(type_, subject, data or {}, key))
+
+    # -- the cluster
+
+    def status(self) -> NodeStatus:
+        """Return what the node says of itself."""
+        return self.call(nodes.get_status())
+
+    def cluster(self) -> ClusterView:
+        """Return who makes up the cluster."""
+        return self.call(nodes.get_cluster())
+
+    def list_nodes(self) -> list[NodeView]:
+        """Return the nodes."""
+        return self.call(nodes.list_nodes()).items
+
+    def get_node(self, node: str) -> NodeView:
+        """Return one node."""
+        return self.call(nodes.get_node(node))
+
+    def list_actors(self, prefix: str = "") -> Iterator[ActorView]:
+        """Yield the live actors of the node."""
+        return self.pages(partial(nodes.list_actors, prefix), None)
+
+    def get_actor(self, address: str) -> ActorView:
+        """Return one live actor of the node, by its address."""
+        return self.call(nodes.get_actor(address))
+
+    # -- any operation
+
+    def api(
+        self,
+        name: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        again: Again = "once",
+        timeout_s: float | None = None,
+    ) -> ApiReply:
+        """Call any operation of openapi.json and return its answer as it is.
+
+        `again="safe"` says that sending it twice is as good as once. Raises what it is refused
+        with.
+        """
+        asked = operation(
+            name,
+            _as_it_is,
+            params=dict(params or {}),
+            query=dict(query or {}),
+            body=body,
+            headers=dict(headers or {}),
+            again=again,
+            takes_s=0.0 if timeout_s is None else timeout_s,
+        )
+        return self.call(asked)
+
+    def call(self, asked: Operation[T]) -> T:
+        """Perform an operation; see `jobd.client.retry` for when it is sent again."""
+        retry = Retry(asked, self._nodes, self._timeout_s)
+        while True:
+            address = self.address
+            try:
+                with self._pool.connection() as connection:
+                    reply = connection.request(asked.request, retry.left_s)
+                return asked.value_of(reply)
+            except JobdError as error:
+                time.sleep(retry.after(error, address))
+
+    def run(self, flow: Flow[T]) -> T:
+        """Perform what is made of several operations."""
+        answer: Any = None
+        failed: JobdError | None = None
+        while True:
+            try:
+                asked = flow.send(answer) if failed is None else flow.throw(failed)
+            except StopIteration as done:
+                value: T = done.value
+                return value
+            try:
+                answer, failed = self.call(asked), None
+            except JobdError as error:
+                failed = error
+
+    def pages(
+        self, page_of: Callable[[str | None, int], Operation[Any]], limit: int | None
+    ) -> Iterator[Any]:
+        """Yield the items of a list, page by page."""
+        cursor = None
+        while True:
+            page = self.call(page_of(cursor, min(limit or _PAGE, _PAGE)))
+            for item in page.items:
+                yield item
+                if limit is not None:
+                    limit -= 1
+                    if limit == 0:
+                        return
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def follow(self, stream: Follow[T]) -> Iterator[T | Gap]:
+        """Yield a stream's items, across broken links."""
+        retry = Retry(stream.operation, self._nodes, self._timeout_s)
+        while not stream.is_over:
+            address = self.address
+            try:
+                yield from self._follow_once(stream, retry)
+            except JobdError as error:
+                time.sleep(retry.after(error, address))
+
+    def _follow_once(self, stream: Follow[T], retry: Retry) -> Iterator[T | Gap]:
+        with self._pool.connection() as connection:
+            reading = connection.read(stream.request())
+            try:
+                # A caller who was away for long finds the link lost: it goes on over another.
+                while connection.is_fresh and connection.has_next(reading):
+                    retry.reset()
+                    for item in items_of(connection.take(reading)):
+                        told = stream.read(item)
+                        if told is not None:
+                            yield told
+            finally:
+                connection.cancel(reading)
+            if reading.done:
+                stream.operation.value_of(ApiReply.of(reading.result()))
+
+    def _fetch(self, asked: Operation[bytes], writer: Writer) -> None:
+        """Write the bytes that an operation answers with, in pieces or at once."""
+        retry = Retry(asked, self._nodes, self._timeout_s)
+        while True:
+            address = self.address
+            writer.restart()
+            try:
+                with self._pool.connection() as connection:
+                    reading = connection.read(asked.request)
+                    while connection.has_next(reading):
+                        writer.write(connection.take(reading))
+                    writer.write(asked.value_of(ApiReply.of(reading.result())))
+                return
+            except JobdError as error:
+                time.sleep(retry.after(error, address))
+
+    def _written(self, job: JobLike, query: dict[str, Any]) -> Iterator[LogLine | Gap]:
+        begin = 0
+        while True:
+            page = self.call(jobs.read_logs(job, {**query, "from": begin, "limit": 500}))
+            yield from (Gap({"from": low, "to": high}) for low, high in page.gaps)
+            yield from page.items
+            if page.next_from == begin:
+                return
+            begin = page.next_from
+
+    def _kept(self, query: dict[str, Any], after: str | None) -> Iterator[EventView | Gap]:
+        while True:
+            page = self.call(nodes.list_events({**query, "after": after, "limit": 500}))
+            if page.gap:
+                yield Gap({"after": after})
+            yield from page.items
+            after = page.next_cursor
+            if after is None:
+                return
+
+
+def _as_it_is(reply: ApiReply) -> ApiReply:
+    return reply

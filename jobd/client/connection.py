@@ -1,0 +1,181 @@
+"""A connection of the blocking client: one ZeroMQ socket, used by one thread at a time.
+
+Nothing runs behind the caller's back. So, what keeps the link alive:
+1. While the caller waits for an answer this thread pings each HEARTBEAT_S, and a node that has said
+   nothing for PEER_TIMEOUT_S, or whose connection breaks, is lost.
+2. A connection that has been silent for IDLE_S is not used again: the node may count it as lost.
+   A new one costs about a millisecond.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any, Final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from actors import addresses, limits
+from actors.errors import ActorUnavailable, AskTimeout
+from jobd.api.message import ApiReply, ApiRequest
+from jobd.client.session import Frames, Reading, Session
+
+__all__ = ["IDLE_S", "Connection", "probe", "socket_of", "unreachable"]
+
+IDLE_S: Final = limits.PEER_TIMEOUT_S * 0.6
+CONNECT_S: Final = 2.0
+HELLO_S: Final = float(limits.PEER_TIMEOUT_S)
+_SLICE_S: Final = 0.2  # between two looks at the time and at the connection
+_LINGER_MS: Final = 200
+
+
+def unreachable(address: str, why: str, *, maybe_executed: bool = False) -> ActorUnavailable:
+    """Return the error of a node that is not there."""
+    return ActorUnavailable(
+        f"no node answers at {address} ({why})",
+        maybe_executed=maybe_executed,
+        remedy="Start one with `jobd start`, or name one with JOBD_ADDRESS.",
+    )
+
+
+def probe(address: str) -> None:
+    """See that somebody listens: ZeroMQ would try for ever and say nothing.
+
+    Raises ActorUnavailable.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        why = "no answer in time" if isinstance(error, TimeoutError) else error.strerror
+        raise unreachable(address, (why or str(error)).lower()) from None
+
+
+def socket_of(
+    context: zmq.Context[zmq.Socket[bytes]], address: str
+) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+    """Return a connected DEALER and the socket that tells of its disconnection."""
+    dealer = context.socket(zmq.DEALER)
+    dealer.linger = _LINGER_MS
+    dealer.setsockopt(zmq.MAXMSGSIZE, limits.BLOB_BYTES)
+    dealer.setsockopt(zmq.IPV6, 1)
+    monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    dealer.connect(f"tcp://{address}")
+    return dealer, monitor
+
+
+class Connection:
+    """A link to the node at an address; making it says hello.
+
+    Raises ActorUnavailable when none answers, and what the node refuses it with. After any error
+    but an answer of its own, close it.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, token: str) -> None:
+        self.address = address
+        self.session = Session(token)
+        probe(address)
+        self._dealer, self._monitor = socket_of(context, address)
+        self._dealer.rcvtimeo = int(_SLICE_S * 1_000)
+        self._sent_s = self._heard_s = time.monotonic()
+        try:
+            self._send(self.session.hello())
+            deadline = self._sent_s + HELLO_S
+            while not self.session.node:
+                self._step()
+                if time.monotonic() > deadline:
+                    raise unreachable(address, "it does not say hello")
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the node still counts it as there."""
+        return time.monotonic() - self._sent_s < IDLE_S
+
+    def ask(self, message: Any, timeout_s: float, to: str) -> Any:
+        """Return the answer of an actor. Raises AskTimeout, and what the answer says."""
+        answer, frames = self.session.ask(message, timeout_s, to)
+        self._send(frames)
+        self._heard_s = self._sent_s
+        deadline = self._sent_s + timeout_s
+        while not answer.done:
+            self._step()
+            if not answer.done and time.monotonic() > deadline:
+                raise AskTimeout(f"no answer from {self.address} by the deadline")
+        return answer.result()
+
+    def request(self, request: ApiRequest, timeout_s: float) -> ApiReply:
+        """Return the API's answer."""
+        return ApiReply.of(self.ask(request, timeout_s, addresses.API))
+
+    def read(self, request: ApiRequest) -> Reading:
+        """Begin to read a stream."""
+        reading, frames = self.session.read(request)
+        self._send(frames)
+        self._heard_s = self._sent_s
+        return reading
+
+    def has_next(self, reading: Reading) -> bool:
+        """Wait until a stream has an item (True) or has ended."""
+        while not (reading.is_ready or reading.done):
+            self._step()
+        return reading.is_ready
+
+    def take(self, reading: Reading) -> Any:
+        """Return an item that is there, and let the node send more."""
+        item = reading.take()
+        frames = self.session.grant(reading)
+        if frames is not None:
+            self._send(frames)
+        elif time.monotonic() - self._sent_s > limits.HEARTBEAT_S:
+            self._send(self.session.ping())
+        return item
+
+    def cancel(self, reading: Reading) -> None:
+        """Read no more of a stream."""
+        frames = self.session.cancel(reading)
+        if frames is not None:
+            self._send(frames)
+
+    def close(self) -> None:
+        """Say good-bye and close."""
+        try:
+            if self.session.node:
+                self._dealer.send_multipart(self.session.goodbye(), zmq.NOBLOCK)
+        except zmq.ZMQError:
+            self._dealer.linger = 0
+        self._dealer.disable_monitor()
+        self._monitor.close(0)
+        self._dealer.close()
+
+    # -- the socket
+
+    def _send(self, frames: Frames) -> None:
+        try:
+            self._dealer.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            raise unreachable(self.address, "it takes no more") from None
+        self._sent_s = time.monotonic()
+
+    def _step(self) -> None:
+        """Receive a message, or see after a moment that the link still is one."""
+        try:
+            frames = self._dealer.recv_multipart()
+        except zmq.Again:
+            self._look()
+            return
+        self._heard_s = time.monotonic()
+        self.session.receive(frames)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._monitor.poll(0):
+            parse_monitor_message(self._monitor.recv_multipart())
+            raise unreachable(self.address, "the connection broke", maybe_executed=True)
+        if now - self._heard_s > limits.PEER_TIMEOUT_S:
+            raise unreachable(self.address, "it is silent", maybe_executed=True)
+        if now - self._sent_s > limits.HEARTBEAT_S:
+            self._send(self.session.ping())

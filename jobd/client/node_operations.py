@@ -1,0 +1,156 @@
+"""The operations on everything but jobs: events, values, tokens, the node and its actors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from jobd.api.actor_tree import ActorPage
+from jobd.api.cluster import ClusterView, NodePage
+from jobd.api.events import Emitted, EventPageView
+from jobd.api.gateway import NodeStatus
+from jobd.api.kv import KvItem, KvPage
+from jobd.api.message import ApiReply
+from jobd.api.node_views import ActorView, NodeView
+from jobd.api.tokens import Minted, TokenPage
+from jobd.client.operation import Operation, Query, nothing, operation, reads_as
+
+__all__ = [
+    "Stored",
+    "create_token",
+    "delete_value",
+    "emit_event",
+    "get_actor",
+    "get_cluster",
+    "get_node",
+    "get_status",
+    "get_value",
+    "list_actors",
+    "list_events",
+    "list_nodes",
+    "list_tokens",
+    "list_values",
+    "put_value",
+    "revoke_token",
+    "stream_events",
+]
+
+
+class Stored(NamedTuple):
+    """A value of the key-value store; `revision` is what a conditional change names."""
+
+    value: bytes
+    revision: int
+
+
+def get_status() -> Operation[NodeStatus]:
+    """Return what the node says of itself."""
+    return operation("get_status", reads_as(NodeStatus))
+
+
+def get_cluster() -> Operation[ClusterView]:
+    """Return who makes up the cluster."""
+    return operation("get_cluster", reads_as(ClusterView))
+
+
+def list_nodes() -> Operation[NodePage]:
+    """Return the nodes."""
+    return operation("list_nodes", reads_as(NodePage))
+
+
+def get_node(node: str) -> Operation[NodeView]:
+    """Return one node."""
+    return operation("get_node", reads_as(NodeView), params={"id": node})
+
+
+def list_actors(prefix: str, cursor: str | None, limit: int) -> Operation[ActorPage]:
+    """Return a page of the live actors."""
+    query = {"prefix": prefix, "cursor": cursor, "limit": limit}
+    return operation("list_actors", reads_as(ActorPage), query=query)
+
+
+def get_actor(address: str) -> Operation[ActorView]:
+    """Return one live actor."""
+    params = {"address": address.lstrip("/")}
+    return operation("get_actor", reads_as(ActorView), params=params)
+
+
+def list_events(query: Query) -> Operation[EventPageView]:
+    """Return a page of events."""
+    return operation("list_events", reads_as(EventPageView), query=query)
+
+
+def stream_events(query: Query) -> Operation[None]:
+    """Follow events."""
+    return operation("stream_events", nothing, query=query)
+
+
+def emit_event(type_: str, subject: str, data: Mapping[str, Any], key: str) -> Operation[Emitted]:
+    """Emit a custom event."""
+    body = msgspec.json.encode({"type": type_, "subject": subject, "data": data})
+    return operation("emit_event", reads_as(Emitted), body=body, key=key)
+
+
+def get_value(namespace: str, key: str) -> Operation[Stored]:
+    """Return a value."""
+    return operation("get_value", _stored, params={"namespace": namespace, "key": key})
+
+
+def put_value(
+    namespace: str, key: str, value: bytes, if_match: int | None, *, absent: bool = False
+) -> Operation[KvItem]:
+    """Put a value; `if_match` names the revision that it must be at, `absent` that there is none.
+
+    Sent again, a put would undo what another has put in between.
+    """
+    headers = _condition(if_match)
+    if absent:
+        headers["If-None-Match"] = "*"
+    return operation(
+        "put_value",
+        reads_as(KvItem),
+        params={"namespace": namespace, "key": key},
+        body=value,
+        headers=headers,
+        again="once",
+    )
+
+
+def delete_value(namespace: str, key: str, if_match: int | None) -> Operation[None]:
+    """Delete a value."""
+    params = {"namespace": namespace, "key": key}
+    return operation(
+        "delete_value", nothing, params=params, headers=_condition(if_match), again="once"
+    )
+
+
+def list_values(namespace: str, prefix: str, cursor: str | None, limit: int) -> Operation[KvPage]:
+    """Return a page of the keys of a namespace."""
+    query = {"prefix": prefix, "cursor": cursor, "limit": limit}
+    return operation("list_values", reads_as(KvPage), params={"namespace": namespace}, query=query)
+
+
+def list_tokens() -> Operation[TokenPage]:
+    """Return the tokens."""
+    return operation("list_tokens", reads_as(TokenPage))
+
+
+def create_token(name: str, scopes: Sequence[str], ttl: str | None, key: str) -> Operation[Minted]:
+    """Mint a token."""
+    body = msgspec.json.encode({"name": name, "scopes": list(scopes), "ttl": ttl})
+    return operation("create_token", reads_as(Minted), body=body, key=key)
+
+
+def revoke_token(token_id: str) -> Operation[None]:
+    """Revoke a token."""
+    return operation("revoke_token", nothing, params={"id": token_id}, again="once")
+
+
+def _condition(if_match: int | None) -> dict[str, str]:
+    return {} if if_match is None else {"If-Match": f'"{if_match}"'}
+
+
+def _stored(reply: ApiReply) -> Stored:
+    return Stored(reply.body, int(reply.headers["ETag"].strip('"')))

@@ -1,0 +1,76 @@
+"""The connections of a blocking client: each is one thread's at a time, and reused while fresh."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import zmq
+
+from jobd.client.connection import Connection
+from jobd.client.retry import Nodes
+
+__all__ = ["Pool"]
+
+_IO_THREADS: Final = 1
+
+
+class Pool:
+    """Connections to whichever node is in use. From any thread."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(_IO_THREADS)
+        self._process = os.getpid()
+        self._is_closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Give a connection to this thread alone. One that an error left is not used again.
+
+        Raises ActorUnavailable when the node can't be reached, or as the node refuses.
+        """
+        connection = self._take()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            if not self._is_closed and connection.is_fresh:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Part with the nodes. What other threads are waiting for goes on."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> Connection:
+        if os.getpid() != self._process:
+            raise RuntimeError("a client can't be used in a fork of its process: make one there")
+        address, stale = self._nodes.current, []
+        try:
+            with self._lock:
+                if self._is_closed:
+                    raise RuntimeError("the client is closed")
+                while self._idle:  # the last used is the freshest
+                    connection = self._idle.pop()
+                    if connection.is_fresh and connection.address == address:
+                        return connection
+                    stale.append(connection)
+        finally:
+            for connection in stale:
+                connection.close()
+        made = Connection(self._context, address, self._nodes.token)
+        self._nodes.reached = True
+        return made

@@ -1,0 +1,253 @@
+"""The client's side of a link, without a socket: frames in, frames out (actors/runtime/link.py).
+
+1. The first message is a HELLO with the token; until the node has said hello nothing else is sent.
+2. Questions are numbered from 1 and never repeated under their number: whether one may be asked
+   again is decided above, by its idempotency key.
+3. A stream is granted what has been taken from it, half of its credit at a time; its items are
+   numbered, since large ones may overtake small ones.
+4. Frames that are no envelopes, and answers to what was not asked, end the session.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from itertools import count
+from typing import Any, Final
+
+import msgspec
+
+from actors import addresses
+from actors.errors import ActorUnavailable, JobdError
+from actors.runtime.envelope import (
+    VERSION,
+    BadFrame,
+    Envelope,
+    Kind,
+    decode_error,
+    decode_frame,
+    frame_of,
+)
+from actors.runtime.header import DIRECT
+from actors.runtime.hello import Hello, decode_hello, encode_hello
+from actors.runtime.vocabulary import Vocabulary
+from jobd.api.message import ApiRequest
+
+__all__ = ["Answer", "Frames", "Reading", "Session"]
+
+Frames = list[Any]  # header, batch, blobs
+
+_INCARNATION: Final = 1  # of a process that is nobody else's
+_CREDIT: Final = (64, 1024 * 1024)  # items, bytes
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_VOCABULARY: Final = Vocabulary((ApiRequest,))
+
+
+class Answer:
+    """The answer of a question, once it is there: a value, or an error."""
+
+    __slots__ = ("done", "error", "number", "value")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.done = False
+        self.value: Any = None
+        self.error: JobdError | None = None
+
+    def settle(self, value: Any, error: JobdError | None) -> None:
+        """Take the answer."""
+        self.done, self.value, self.error = True, value, error
+
+    def result(self) -> Any:
+        """Return the value. Raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Reading(Answer):
+    """A stream: its items as they come, in their order; `done` and the value once it has ended."""
+
+    __slots__ = ("_count", "_early", "_ending", "_items", "_taken")
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self._items: deque[tuple[Any, int]] = deque()
+        self._early: dict[int, tuple[Any, int]] = {}
+        self._count = 0  # items that have come in order
+        self._taken = [0, 0]  # items and bytes that were taken and not yet granted again
+        self._ending: tuple[int, Any, JobdError | None] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is an item to take."""
+        return bool(self._items)
+
+    def take(self) -> Any:
+        """Return the next item."""
+        item, size = self._items.popleft()
+        self._taken[0] += 1
+        self._taken[1] += size
+        return item
+
+    def due(self) -> tuple[int, int] | None:
+        """Return the credit to grant, once it is half of all."""
+        items, size = self._taken
+        if self.done or not (2 * items >= _CREDIT[0] or 2 * size >= _CREDIT[1]):
+            return None
+        self._taken = [0, 0]
+        return items, size
+
+    def came(self, number: int, value: Any, size: int) -> None:
+        """Take an item as it comes."""
+        self._early[number] = (value, size)
+        while (ready := self._early.pop(self._count + 1, None)) is not None:
+            self._items.append(ready)
+            self._count += 1
+        self._finish()
+
+    def ends(self, sent: int, value: Any, error: JobdError | None) -> None:
+        """Take the end, behind so many items; some of them may still be on their way."""
+        self._ending = (sent, value, error)
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._ending is not None and self._count >= self._ending[0]:
+            self.settle(*self._ending[1:])
+
+
+class Session:
+    """One link of a client. What it returns is to be sent, what arrives goes to `receive`."""
+
+    def __init__(self, token: str) -> None:
+        self.process = f"client-{secrets.token_hex(6)}"
+        self.node = ""  # its id, once it has said hello
+        self._token = token
+        self._numbers = count(1)
+        self._asked: dict[int, Answer] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any question has no answer yet."""
+        return bool(self._asked)
+
+    # -- to the node
+
+    def hello(self) -> Frames:
+        """Say who this is."""
+        hello = Hello(
+            self.process,
+            _INCARNATION,
+            role="client",
+            token=self._token,
+            features=("streams",),
+            key=secrets.token_bytes(16),
+        )
+        return self._frames(Kind.HELLO, body=encode_hello(hello))
+
+    def ask(self, message: Any, timeout_s: float, to: str = addresses.API) -> tuple[Answer, Frames]:
+        """Ask an actor of the node; the answer is what `receive` settles."""
+        number = next(self._numbers)
+        answer = self._asked[number] = Answer(number)
+        return answer, self._question(number, message, to, deadline_ms=int(timeout_s * 1_000))
+
+    def read(self, message: Any) -> tuple[Reading, Frames]:
+        """Ask the API for a stream."""
+        number = next(self._numbers)
+        reading = Reading(number)
+        self._asked[number] = reading
+        items, size = _CREDIT
+        return reading, self._question(number, message, addresses.API, items=items, size=size)
+
+    def grant(self, reading: Reading) -> Frames | None:
+        """Let a stream go on, once enough of it was taken."""
+        due = reading.due()
+        if due is None:
+            return None
+        to = self._address(addresses.API)
+        return self._frames(Kind.CREDIT, corr=reading.number, dst=to, items=due[0], size=due[1])
+
+    def cancel(self, reading: Reading) -> Frames | None:
+        """Read no more of a stream."""
+        if self._asked.pop(reading.number, None) is None:
+            return None
+        return self._frames(Kind.CANCEL, corr=reading.number, dst=self._address(addresses.API))
+
+    def forget(self, answer: Answer) -> None:
+        """Wait no longer for an answer: it is ignored when it comes."""
+        self._asked.pop(answer.number, None)
+
+    def ping(self) -> Frames:
+        """Show that this process lives."""
+        return self._frames(Kind.PING)
+
+    def goodbye(self) -> Frames:
+        """Part."""
+        return self._frames(Kind.GONE)
+
+    def _question(self, number: int, message: Any, to: str, **fields: Any) -> Frames:
+        name, body, blobs = _VOCABULARY.encode(message)
+        frames = self._frames(
+            Kind.ASK, corr=number, dst=self._address(to), type=name, body=body, **fields
+        )
+        return [*frames, *blobs]
+
+    def _address(self, actor: str) -> str:
+        return f"jobd://{self.node}{actor}"
+
+    def _frames(self, kind: Kind, **fields: Any) -> Frames:
+        envelope = Envelope(VERSION, int(kind), incarnation=_INCARNATION, **fields)
+        return [DIRECT, frame_of([_ENCODER.encode(envelope)])]
+
+    # -- from the node
+
+    def receive(self, frames: Frames) -> None:
+        """Take a message. Raises what ends the session: a refusal, a good-bye, BadFrame."""
+        if len(frames) < 2:
+            raise BadFrame("a message without an envelope")
+        blobs = tuple(bytes(blob) for blob in frames[2:])
+        for envelope in decode_frame(frames[1]):
+            self._on(envelope, blobs)
+
+    def _on(self, envelope: Envelope, blobs: tuple[bytes, ...]) -> None:
+        kind = envelope.kind
+        if kind == Kind.HELLO:
+            self.node = decode_hello(envelope.body).node
+        elif kind == Kind.ERROR and envelope.corr == 0:
+            raise decode_error(envelope.body)
+        elif kind == Kind.GONE and not envelope.dst:
+            raise ActorUnavailable("the node has said good-bye", maybe_executed=True)
+        elif kind in (Kind.REPLY, Kind.ERROR):
+            self._on_end(envelope, blobs)
+        elif kind == Kind.ITEM:
+            reading = self._asked.get(envelope.corr)
+            if isinstance(reading, Reading):  # else it is one that was cancelled
+                item = _VOCABULARY.decode(envelope.type, envelope.body, blobs)
+                size = len(memoryview(envelope.body)) + sum(map(len, blobs))
+                reading.came(envelope.items, item, size)
+                self._settled(envelope.corr, reading)
+
+    def _on_end(self, envelope: Envelope, blobs: tuple[bytes, ...]) -> None:
+        answer = self._asked.get(envelope.corr)
+        if answer is None:
+            return
+        value, error = None, None
+        if envelope.kind == Kind.ERROR:
+            error = decode_error(envelope.body)
+        else:
+            value = _VOCABULARY.decode(envelope.type, envelope.body, blobs)
+        if isinstance(answer, Reading):
+            answer.ends(envelope.items, value, error)
+        else:
+            answer.settle(value, error)
+        self._settled(envelope.corr, answer)
+
+    def _settled(self, number: int, answer: Answer) -> None:
+        if answer.done:
+            self._asked.pop(number, None)
+
+    def fail(self, error: JobdError) -> None:
+        """Settle all that waits: the link is lost."""
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            answer.settle(None, error)
