@@ -82,9 +82,7 @@ class _Upto(msgspec.Struct, frozen=True):
 class History(StoreActor):
     """One per node. Without anything that ended, no history process is started."""
 
-    def __init__(
-        self, view: View, port: HistoryPort, *, sample: Callable[[int], NodeSample]
-    ) -> None:
+    def __init__(self, view: View, port: HistoryPort, sample: Callable[[int], NodeSample]) -> None:
         super().__init__(view)
         self._port = port
         self._sample = sample

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _log: Final = logging.getLogger(__name__)
-NODE: Final = "history"  # the name of its process on the link
+NODE: Final = "_history"  # its process on the link: a name that no client may take
 QUERIES: Final = f"jobd://{NODE}/queries"
 READER: Final = f"jobd://{NODE}/reader"
 WRITER: Final = f"jobd://{NODE}/writer"
