@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from actors.runtime.remote.method import method
     from actors.runtime.remote.ref import Ref
     from actors.runtime.remote.results import Results
-    from actors.runtime.remote.verbs import cancel, get, get_actor, kill, wait
+    from actors.runtime.remote.verbs import (
+        cancel,
+        connect,
+        disconnect,
+        get,
+        get_actor,
+        kill,
+        wait,
+    )
 
 __all__ = [
     "ActorClass",
@@ -55,6 +63,8 @@ __all__ = [
     "Results",
     "TaskError",
     "cancel",
+    "connect",
+    "disconnect",
     "get",
     "get_actor",
     "kill",
@@ -71,6 +81,8 @@ _PLACES: Final = {
     "Ref": "actors.runtime.remote.ref",
     "Results": "actors.runtime.remote.results",
     "cancel": _VERBS,
+    "connect": _VERBS,
+    "disconnect": _VERBS,
     "get": _VERBS,
     "get_actor": _VERBS,
     "kill": _VERBS,

@@ -13,11 +13,18 @@ from typing import Any, cast
 
 from pykka._envelope import Envelope
 
+from actors.runtime.address import node_of
 from actors.runtime.invoke import Invoke
 from actors.runtime.letter import Letter
 from actors.runtime.mailbox import Mailbox
 
-__all__ = ["CallBox"]
+__all__ = ["CallBox", "is_call"]
+
+
+def is_call(letter: Letter, call: int, sender: str | None) -> bool:
+    """Say whether a letter is the call with a number; each process has numbers of its own."""
+    number: int = letter.message.call
+    return number == call and node_of(letter.sender or "") == node_of(sender or "")
 
 
 class CallBox(Mailbox):
@@ -43,10 +50,10 @@ class CallBox(Mailbox):
         self.wake()
         return True
 
-    def drop(self, call: int) -> Letter | None:
-        """Take out the waiting call with a number, None when there is none."""
+    def drop(self, call: int, sender: str | None) -> Letter | None:
+        """Take out a sender's waiting call with a number, None when there is none."""
         for letter in list(self.calls):
-            if letter.message.call == call:
+            if is_call(letter, call, sender):
                 try:
                     self.calls.remove(letter)
                 except ValueError:  # a worker took it in this moment

@@ -21,6 +21,7 @@ from actors.limits import MESSAGES_PER_TURN
 from actors.runtime.letter import Letter
 from actors.runtime.outlet import Outlet
 from actors.runtime.remote.blueprint import Blueprint
+from actors.runtime.remote.call_box import is_call
 from actors.runtime.remote.workers import Employer, Fate, Post, admit, failure
 from actors.runtime.trace import CURRENT
 
@@ -48,7 +49,7 @@ class LoopWorkers:
         self._is_made = False
         self._is_ended = False
         self._running: dict[asyncio.Task[None], Letter | None] = {}
-        self._cancelled: set[int] = set()
+        self._cancelled: set[Letter] = set()
 
     def start(self) -> None:
         """Make the instance, then run what waits."""
@@ -68,11 +69,11 @@ class LoopWorkers:
             task = asyncio.get_running_loop().create_task(self._serve())
             self._running[task] = None
 
-    def cancel(self, call: int) -> Fate:
+    def cancel(self, call: int, sender: str | None) -> Fate:
         """Cancel the coroutine of a call."""
         for task, letter in self._running.items():
-            if letter is not None and letter.message.call == call:
-                self._cancelled.add(call)
+            if letter is not None and is_call(letter, call, sender):
+                self._cancelled.add(letter)
                 task.cancel()
                 return "cancelling"
         return "unknown"
@@ -133,15 +134,15 @@ class LoopWorkers:
         except asyncio.CancelledError as error:
             if self._is_ended:
                 raise
-            if call.call in self._cancelled:
+            if letter in self._cancelled:
                 letter.fail(Cancelled(f"{self._plan.title}.{method.name} was cancelled"))
             else:  # of something that the method awaited
                 letter.fail(failure(self._plan, letter, error))
         else:
             if reply is not None:
                 reply.set(value)
-        if call.call in self._cancelled:  # also when the method took no notice
-            self._cancelled.discard(call.call)
+        if letter in self._cancelled:  # also when the method took no notice
+            self._cancelled.discard(letter)
             cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
 
     async def _stream(self, items: Any, outlet: Outlet) -> Any:

@@ -12,7 +12,7 @@ __all__ = ["CancelCall", "Describe", "Description", "Kill"]
 
 
 class CancelCall(msgspec.Struct, frozen=True):
-    """Cancel the call with this number. Answered with what became of it.
+    """Cancel the sender's call with this number. Answered with what became of it.
 
     "dropped": it had not begun; "cancelling": its coroutine is being cancelled; "running": its
     method can't be stopped; "unknown": it has ended, or there was none.

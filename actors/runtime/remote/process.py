@@ -23,13 +23,14 @@ from functools import partial
 from itertools import count
 from typing import Any, Final
 
-from actors.errors import ActorDied, ActorUnavailable
+from actors.errors import ActorDied, ActorUnavailable, AskTimeout, Conflict
 from actors.model.ids import make_id
 from actors.runtime.address import SCHEME
 from actors.runtime.host import LoopHost
 from actors.runtime.invoke import Invoke
 from actors.runtime.letter import Letter
 from actors.runtime.remote.blueprint import Blueprint
+from actors.runtime.remote.connection import Connection
 from actors.runtime.remote.departures import Departures, refs_in
 from actors.runtime.remote.graveyard import Graveyard
 from actors.runtime.remote.names import Names
@@ -62,6 +63,8 @@ class Process:
         self.host: _Host
         self.graveyard = Graveyard()
         self.names = Names(self)
+        self.connection: Connection | None = None
+        self._connecting = threading.Lock()
         self.departures: Departures
         self._numbers = count(1)
         self._closing: asyncio.Event
@@ -85,6 +88,8 @@ class Process:
         self._started.set()
         await self._closing.wait()
         await self.host.shutdown()
+        if self.connection is not None:
+            self.connection.close()
         self.host.has_ended = True
 
     def _bury(self, address: str, death: ActorDied) -> None:
@@ -92,6 +97,34 @@ class Process:
         self.names.forget(address)
 
     # -- any thread
+
+    def connect(self, endpoint: str, token: str, timeout_s: float) -> None:
+        """Link this process to a node; see `verbs.connect`."""
+        connection = Connection(self.host, self.id, endpoint, token)
+        with self._connecting:
+            if self.connection is not None:
+                raise Conflict(
+                    f"this process is connected to {self.connection.endpoint}",
+                    remedy="actors.disconnect() comes first.",
+                )
+            opened: Ref[str] = Ref(endpoint, 0)
+            self.on_loop(partial(connection.open, opened))
+            try:
+                opened.get(timeout=timeout_s)
+            except BaseException as error:
+                self.on_loop(connection.close)
+                if isinstance(error, AskTimeout):
+                    none = f"no node answers at {endpoint} within {timeout_s:g} s"
+                    raise ActorUnavailable(none, maybe_executed=False) from None
+                raise
+            self.connection = connection
+
+    def disconnect(self) -> None:
+        """Part from the node; the actors go on in this process."""
+        with self._connecting:
+            if self.connection is not None:
+                self.on_loop(self.connection.close)
+                self.connection = None
 
     def new_address(self) -> str:
         """Return an address of this process that no actor has had."""

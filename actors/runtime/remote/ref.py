@@ -18,7 +18,7 @@ from functools import partial
 from threading import get_ident
 from typing import Any, TypeVar
 
-from actors.errors import AskTimeout, TaskError
+from actors.errors import ActorDied, AskTimeout, DeadLetter, TaskError
 from actors.runtime.future import LoopFuture
 from actors.runtime.remote.task_error import as_raised_here
 
@@ -67,6 +67,8 @@ class Ref(LoopFuture[T]):
         if error is not None:
             if error.__class__ is TaskError:
                 error = self._error = as_raised_here(error)
+            elif error.__class__ is DeadLetter:  # addresses are never used again
+                error = self._error = ActorDied(f"{self.address} is no more: {error}")
             raise error.with_traceback(None)
         return self._value  # type: ignore[no-any-return]
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 from actors.runtime.letter import Letter
 from actors.runtime.outlet import Outlet
 from actors.runtime.remote.blueprint import Blueprint
+from actors.runtime.remote.call_box import is_call
 from actors.runtime.remote.feed import Feed
 from actors.runtime.remote.workers import Employer, Fate, Post, admit, failure
 from actors.runtime.trace import CURRENT
@@ -66,9 +67,9 @@ class ThreadWorkers:
         elif self._is_made and self._threads < self._plan.options.max_concurrency:
             self._start_thread(self._serve)
 
-    def cancel(self, call: int) -> Fate:
+    def cancel(self, call: int, sender: str | None) -> Fate:
         """Say that a method under way can't be stopped."""
-        under_way = any(letter.message.call == call for letter in self._under_way())
+        under_way = any(is_call(letter, call, sender) for letter in self._under_way())
         return "running" if under_way else "unknown"
 
     def end(self) -> list[Letter]:

@@ -87,9 +87,9 @@ class UserActor(LoopActor):
 
     @handles(CancelCall)
     def _cancel(self, message: CancelCall, context: Context) -> Effects:
-        letter = self._box.drop(message.call)
+        letter = self._box.drop(message.call, context.sender)
         if letter is None:
-            return [Reply(context.reply, self._workers.cancel(message.call))]
+            return [Reply(context.reply, self._workers.cancel(message.call, context.sender))]
         letter.fail(Cancelled(f"{self._plan.title}.{letter.message.method} had not begun"))
         return [Reply(context.reply, "dropped")]
 

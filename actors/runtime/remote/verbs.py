@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from typing import Any, TypeVar, overload
 
@@ -13,7 +14,7 @@ from actors.runtime.remote.options import NAMESPACE
 from actors.runtime.remote.process import process
 from actors.runtime.remote.ref import Latch, Ref
 
-__all__ = ["cancel", "get", "get_actor", "kill", "wait"]
+__all__ = ["cancel", "connect", "disconnect", "get", "get_actor", "kill", "wait"]
 
 T = TypeVar("T")
 
@@ -85,6 +86,23 @@ def kill(handle: ActorHandle, *, no_restart: bool = True, timeout: float | None 
         process().ask(handle._address, Kill(no_restart)).get(timeout=timeout)
     except ActorDied:
         return
+
+
+def connect(address: str, *, token: str | None = None, timeout: float = 10.0) -> None:
+    """Link this process to a node, whose other processes can then call its named actors.
+
+    `address`: the node's, "tcp://127.0.0.1:7800". `token`: by default JOBD_TOKEN. Raises
+    ActorUnavailable when no node answers within `timeout` seconds, Unauthenticated or Forbidden
+    when it does not let this process in, Conflict when a name is taken or there is a link already.
+    A link that breaks is made anew by itself.
+    """
+    secret = os.environ.get("JOBD_TOKEN", "") if token is None else token
+    process().connect(address, secret, timeout)
+
+
+def disconnect() -> None:
+    """Part from the node; the actors of this process go on for itself."""
+    process().disconnect()
 
 
 def get_actor(name: str, *, namespace: str = NAMESPACE) -> ActorHandle:

@@ -43,8 +43,8 @@ class Workers(Protocol):
     def wake(self) -> None:
         """Note that a call has come."""
 
-    def cancel(self, call: int) -> Fate:
-        """Cancel a call that is under way, where that can be done."""
+    def cancel(self, call: int, sender: str | None) -> Fate:
+        """Cancel a sender's call that is under way, where that can be done."""
 
     def end(self) -> list[Letter]:
         """Begin no further call; return those under way, whose answers no longer count."""
