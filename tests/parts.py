@@ -9,7 +9,8 @@ import pytest
 __all__ = ["need"]
 
 PARTS = frozenset(
-    {"browser", "cgroup", "docker", "fuse", "gpu", "netns", "redis", "registry", "rocksdb", "root"}
+    {"browser", "cgroup", "docker", "fish", "fuse", "gpu", "netns", "redis", "registry", "rocksdb"}
+    | {"root", "tmux", "zsh"}
 )
 
 

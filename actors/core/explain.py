@@ -82,6 +82,8 @@ def forecast(
     due_ms = first_due_ms(spec, now_ms)
     state = first_state(view, spec, due_ms, now_ms)
     reasons, lacking = _pending(view, spec, nodes, None)
+    if reasons[0]["code"] == "starting":
+        reasons = [_reason("starting", "a node would claim it at once")]
     if state == "scheduled":
         until = _reason("trigger", "waits until its time comes", due_ms=due_ms)
         reasons = [until, *(reason for reason in reasons if reason["code"] != "starting")]

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from jobd.cli.actor import actor
+from jobd.cli.api import api
 from jobd.cli.apply import apply, diff, plan, validate
 from jobd.cli.backup import backup
 from jobd.cli.client import Refused
@@ -20,10 +22,11 @@ from jobd.cli.failure import CANCELLED, USAGE, Failure
 from jobd.cli.job import job
 from jobd.cli.job_create import run
 from jobd.cli.kv import kv
-from jobd.cli.node import api, status, token
+from jobd.cli.node import cluster, node, status
 from jobd.cli.output import note_problems
 from jobd.cli.session import Session
 from jobd.cli.store import store
+from jobd.cli.token import token
 from jobd.cli.top import top
 
 __all__ = ["cli", "main"]
@@ -64,8 +67,8 @@ def cli(
 
 
 for command in (
-    api, apply, backup, completion, context_, diff, event, job, kv, plan, run, status, store, token,
-    top, validate,
+    actor, api, apply, backup, cluster, completion, context_, diff, event, job, kv, node, plan, run,
+    status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

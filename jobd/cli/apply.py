@@ -53,9 +53,10 @@ _APPLIED: Final[tuple[Column, ...]] = (
 @output_option
 @pass_session
 def apply(session: Session, files: tuple[str, ...], form: str) -> None:
-    """Create the jobs of files, each content once: what was applied before is `unchanged`.
+    """Create the jobs of files, each content once.
 
-    A spec that is wrong or refused is told with its place; the others are applied.
+    What was applied before is `unchanged`. A spec that is wrong or refused is told with its place;
+    the others are applied.
     """
     applied: list[dict[str, Any]] = []
     try:
@@ -68,7 +69,10 @@ def apply(session: Session, files: tuple[str, ...], form: str) -> None:
 @click.command()
 @file_option
 def validate(files: tuple[str, ...]) -> None:
-    """Check the specs of files; no node is asked. Tells everything that is wrong, exits with 78."""
+    """Check the specs of files; no node is asked.
+
+    Everything that is wrong is told with its place, and the exit code is 78.
+    """
     documents = read_documents(files)
     check(documents)
     note(f"{len(documents)} spec{'s are' if len(documents) > 1 else ' is'} valid")
@@ -78,7 +82,10 @@ def validate(files: tuple[str, ...]) -> None:
 @file_option
 @pass_session
 def diff(session: Session, files: tuple[str, ...]) -> None:
-    """Compare files with the newest jobs of their names, in normal form; 1 when they differ."""
+    """Compare files with the newest jobs of their names.
+
+    In normal form, as a unified diff. The exit code is 1 when there is a difference.
+    """
     differ = False
     for lines in _each(read_documents(files), lambda each: _diff(session.client, each)):
         print_lines(lines)
@@ -92,7 +99,11 @@ def diff(session: Session, files: tuple[str, ...]) -> None:
 @output_option
 @pass_session
 def plan(session: Session, files: tuple[str, ...], form: str) -> None:
-    """Say what the jobs of files would do now: their specs in full, and the nodes that fit."""
+    """Say what the jobs of files would do now; none is made.
+
+    The state each would be in and what it would wait for, what each node lacks for it, and its spec
+    in normal form.
+    """
     plans = _each(read_documents(files), lambda each: _plan(session.client, each))
     if form == "table":
         for item in plans:

@@ -21,7 +21,7 @@ from jobd.cli.discovery import Given, discover
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["CONTEXT", "JOB", "KV", "TOKEN", "Live"]
+__all__ = ["ACTOR", "CONTEXT", "JOB", "KV", "NODE", "TOKEN", "Live"]
 
 CAP_S: Final = 0.3
 LIMIT: Final = 100
@@ -80,6 +80,11 @@ class _ContextName(click.ParamType[str]):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def _actors(client: Client, typed: str) -> Iterator[Proposal]:
+    for actor in client.get("/actors", prefix=typed, limit=LIMIT)["items"]:
+        yield actor["address"], actor["class"]
+
+
 def _jobs(client: Client, typed: str) -> Iterator[Proposal]:
     """Names, the newest first; ids once something of one is typed."""
     items = client.get("/jobs", q=typed, limit=LIMIT)["items"]
@@ -94,6 +99,11 @@ def _tokens(client: Client, typed: str) -> Iterator[Proposal]:
         yield token["id"], token["name"]
 
 
+def _nodes(client: Client, typed: str) -> Iterator[Proposal]:
+    for node in client.get("/nodes")["items"]:
+        yield node["name"], f"{node['state']} {node['id']}"
+
+
 def _values(client: Client, typed: str) -> Iterator[Proposal]:
     """Keys, once the namespace is typed: there is no list of namespaces."""
     namespace, slash, prefix = typed.partition("/")
@@ -102,7 +112,9 @@ def _values(client: Client, typed: str) -> Iterator[Proposal]:
             yield f"{namespace}/{item['key']}", f"{item['size_bytes']} bytes"
 
 
+ACTOR: Final = Live("address", _actors)
 CONTEXT: Final = _ContextName()
 JOB: Final = Live("job", _jobs)
 KV: Final = Live("value", _values)
+NODE: Final = Live("node", _nodes)
 TOKEN: Final = Live("token", _tokens)

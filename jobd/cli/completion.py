@@ -16,7 +16,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete jobctl, with live names and ids.
+    """Print what teaches a shell to complete jobctl.
 
     \b
     bash   source <(jobctl completion bash)     in ~/.bashrc

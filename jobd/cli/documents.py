@@ -117,7 +117,7 @@ def _divide(file: str, text: bytes) -> Iterator[Document]:
     lines = text.splitlines(keepends=True)
     starts = [0, *(i for i, line in enumerate(lines) if _DIVIDER.match(line)), len(lines)]
     for start, end in itertools.pairwise(starts):
-        part = [_DIVIDER.sub(b"   ", line, count=1) for line in lines[start:end]]
+        part = [b"   " + line[3:] if _DIVIDER.match(line) else line for line in lines[start:end]]
         first = next((i for i, line in enumerate(part) if _says(line)), None)
         if first is not None:
             yield Document(file, start + first + 1, b"\n" * start + b"".join(part))

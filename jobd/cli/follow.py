@@ -134,7 +134,7 @@ def leaving_on_interrupt(job_id: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        note(f"jobctl: job {job_id} goes on; `jobctl job logs -f {job_id}` follows it again")
+        note(f"jobctl: job {job_id} goes on\n  `jobctl job logs -f {job_id}` follows it again.")
         raise
 
 

@@ -1,37 +1,46 @@
-"""jobctl status, token and api: the node itself, who may use it, and any route of it."""
+"""jobctl status, node and cluster: the nodes, and who takes part."""
 
 from __future__ import annotations
 
-from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, Final
 
 import click
 
-from jobd.cli.complete import TOKEN
-from jobd.cli.failure import USAGE, Failure
-from jobd.cli.job_spec import read_argument
+from jobd.cli.complete import NODE
 from jobd.cli.output import (
     Column,
     age,
     field_lines,
-    note,
     output_option,
     print_items,
     print_one,
-    write_bytes,
+    table_lines,
 )
 from jobd.cli.session import Session, pass_session
 from jobd.cli.watch import watch, watch_option
 
-__all__ = ["api", "status", "token"]
+__all__ = ["cluster", "node", "status"]
 
-SCOPES: Final = click.Choice(["read", "run", "write", "admin"])
-_TOKENS: Final[tuple[Column, ...]] = (
+_GIB: Final = 2**30
+_NODES: Final[tuple[Column, ...]] = (
     ("ID", lambda item: item["id"]),
     ("NAME", lambda item: item["name"]),
-    ("SCOPES", lambda item: ",".join(item["scopes"])),
-    ("AGE", lambda item: age(item["created_at"])),
-    ("EXPIRES", lambda item: item["expires_at"] or "never"),
+    ("STATE", lambda item: item["state"]),
+    ("SLOTS", lambda item: f"{item['slots_free']}/{item['slots_total']} free"),
+    ("CPU", lambda item: f"{item['cpu_milli_free'] / 1000:g}/{item['cpu_milli_total'] / 1000:g}"),
+    ("MEMORY", lambda item: _memory(item)),
+    ("CONDITIONS", lambda item: ",".join(found["type"] for found in item["conditions"])),
+    ("SINCE", lambda item: age(item["since"])),
+)
+_WIDE: Final[tuple[Column, ...]] = (
+    ("VERSION", lambda item: item["version"]),
+    ("EXECUTORS", lambda item: ",".join(item["executors"])),
+    ("LABELS", lambda item: ",".join(f"{k}={v}" for k, v in item["labels"].items())),
+)
+_MEMBERS: Final[tuple[Column, ...]] = (
+    ("ID", lambda item: item["id"]),
+    ("NAME", lambda item: item["name"]),
+    ("STATE", lambda item: item["state"]),
 )
 
 
@@ -49,72 +58,57 @@ def status(session: Session, watching: bool, form: str) -> None:
 
 
 @click.group()
-def token() -> None:
-    """Mint, list and revoke access tokens."""
+def node() -> None:
+    """Look at nodes."""
 
 
-@token.command()
-@click.argument("name")
-@click.option("--scope", "scopes", type=SCOPES, multiple=True, required=True)
-@click.option("--ttl", metavar="DURATION", help="Expires after this long: 30d.")
+@node.command("list")
+@watch_option
 @output_option
 @pass_session
-def create(
-    session: Session, name: str, scopes: tuple[str, ...], ttl: str | None, form: str
-) -> None:
-    """Mint a token; its text is printed this once."""
-    body = {"name": name, "scopes": scopes} | ({"ttl": ttl} if ttl else {})
-    made = session.client.request("POST", "/tokens", body=body).json
-    if form == "table":
-        click.echo(made["token"])
+def list_(session: Session, watching: bool, form: str) -> None:
+    """List nodes with what they have free."""
+    columns = [*_NODES, *_WIDE] if form == "wide" else _NODES
+    if watching:
+        rows = lambda body: table_lines(columns, body["items"])  # noqa: E731
+        watch(session.client, form, "/nodes", {}, lines=rows)
     else:
-        print_one(form, made, name=f"token/{made['id']}")
+        print_items(form, session.client.get("/nodes"), kind="node", columns=columns)
 
 
-@token.command("list")
+@node.command()
+@click.argument("reference", metavar="NODE", type=NODE)
+@watch_option
 @output_option
 @pass_session
-def list_(session: Session, form: str) -> None:
-    """List tokens, without their secrets."""
-    print_items(form, session.client.get("/tokens"), kind="token", columns=_TOKENS)
+def get(session: Session, reference: str, watching: bool, form: str) -> None:
+    """Show a node. NODE is an id or a name."""
+    nodes = session.client.get("/nodes")["items"]
+    named = [item["id"] for item in nodes if reference == item["name"]]
+    path = f"/nodes/{named[0] if named else reference}"
+    if watching:
+        watch(session.client, form, path, {}, lines=lambda body: field_lines(form, body))
+    else:
+        body = session.client.get(path)
+        print_one(form, body, name=f"node/{body['name']}")
 
 
-@token.command()
-@click.argument("token_id", metavar="ID", type=TOKEN)
+@click.group()
+def cluster() -> None:
+    """Look at who takes part."""
+
+
+@cluster.command()
+@output_option
 @pass_session
-def revoke(session: Session, token_id: str) -> None:
-    """Revoke a token by its id."""
-    session.client.request("DELETE", f"/tokens/{token_id}")
-    note(f"token/{token_id} revoked")
+def members(session: Session, form: str) -> None:
+    """List the members: the nodes that vote."""
+    body = session.client.get("/cluster")
+    if form in ("table", "wide", "name"):
+        print_items(form, {"items": body["members"]}, kind="node", columns=_MEMBERS, key="name")
+    else:
+        print_one(form, body, name="cluster")
 
 
-@click.command()
-@click.argument("method")
-@click.argument("path", metavar="PATH[?QUERY]")
-@click.option("-d", "--data", metavar="BODY|@FILE|@-", help="The body.")
-@click.option(
-    "-H", "--header", "headers", multiple=True, metavar="NAME: VALUE", help="A further header."
-)
-@pass_session
-def api(
-    session: Session, method: str, path: str, data: str | None, headers: tuple[str, ...]
-) -> None:
-    """Send any request: `jobctl api GET /jobs?state=failed`. Prints the body."""
-    sent = {"Content-Type": "application/json"} if data is not None else {}
-    for text in headers:
-        name, colon, value = text.partition(":")
-        if not colon:
-            raise Failure(f"-H takes NAME: VALUE, not {text!r}", exit_code=USAGE)
-        sent[name.strip().title()] = value.strip()
-    parts = urlsplit(path)
-    query: dict[str, list[str]] = {}
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        query.setdefault(name, []).append(value)
-    answer = session.client.request(
-        method.upper(),
-        parts.path,
-        query=query,
-        body=None if data is None else read_argument(data),
-        headers=sent,
-    )
-    write_bytes(answer.body)
+def _memory(item: dict[str, Any]) -> str:
+    return f"{item['memory_bytes_free'] / _GIB:.1f}/{item['memory_bytes_total'] / _GIB:.1f} GiB"

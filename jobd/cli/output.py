@@ -67,7 +67,7 @@ def print_items(
         _print_data(form, body)
     elif form == "name":
         for item in items:
-            click.echo(f"{kind}/{item[key]}")
+            click.echo(f"{kind}/{str(item[key]).lstrip('/')}")
     else:
         print_lines(table_lines([*columns, *wide] if form == "wide" else columns, items))
 

@@ -32,6 +32,7 @@ WINDOW_S: Final = 60.0  # that rates are of
 FAILURES: Final = 5
 FRAME: Final = 11  # lines of the page that are no job's
 BAR: Final = 24
+ID: Final = 26  # characters of an id, of which none is left out
 WIDE: Final = 160  # columns where no terminal sets a width: nothing is cut
 _QUEUED: Final = ("pending", "waiting", "scheduled")
 _RATES: Final = ("submitted", "completed", "failed")
@@ -43,6 +44,7 @@ class _Page(NamedTuple):
     status: dict[str, Any]
     running: list[dict[str, Any]]
     failed: list[dict[str, Any]]
+    seen_s: float
 
 
 class _Rates:
@@ -69,7 +71,7 @@ class _Rates:
 @click.command()
 @pass_session
 def top(session: Session) -> None:
-    """Watch the node: its slots, its queue, what runs and what failed. `q` leaves."""
+    """Watch a node: its slots, its queue, its jobs. `q` leaves."""
     from rich.console import Console
 
     client = session.client
@@ -100,7 +102,7 @@ def _look(client: Client, status: dict[str, Any]) -> _Page:
     for job in running:
         if job["tasks"] > 1:
             job["task_states"] = client.wait(f"/jobs/{job['id']}").get("task_states")
-    return _Page(status, running, failed)
+    return _Page(status, running, failed, time.monotonic())
 
 
 def _draw(page: _Page, rates: dict[str, float], rows: int) -> RenderableType:
@@ -108,9 +110,9 @@ def _draw(page: _Page, rates: dict[str, float], rows: int) -> RenderableType:
     from rich.text import Text
 
     status = page.status
-    jobs = status["jobs"]
+    jobs, up_s = status["jobs"], status["uptime_s"] + time.monotonic() - page.seen_s
     head = Text.assemble(
-        (status["name"], "bold"), f"  JobD {status['version']}  up {_span(status['uptime_s'])}",
+        (status["name"], "bold"), f"  JobD {status['version']}  up {_span(up_s)}",
         ("  read-only: " + status["read_only"] if status.get("read_only") else "", "bold red"),
     )  # fmt: skip
     busy = status["slots_total"] - status["slots_free"]
@@ -136,13 +138,13 @@ def _draw(page: _Page, rates: dict[str, float], rows: int) -> RenderableType:
 
 
 def _running(jobs: list[dict[str, Any]]) -> Table:
-    table = _table("RUNNING", "FOR", "ATTEMPT", "TASKS", "NODE", "ID")
+    table = _table("RUNNING", "FOR", "ATTEMPT", "TASKS", "ID")
     for job in jobs:
         states = job.get("task_states") or {}
         over = sum(count for state, count in states.items() if state not in ("running", *_QUEUED))
         tasks = f"{over} of {job['tasks']}" if job["tasks"] > 1 else ""
-        cells = (age(job["started_at"]), str(job["attempt"]), tasks, job["node"] or "", job["id"])
-        table.add_row(job["name"], *cells, style="cyan")
+        attempt = str(job["attempt"] or "")  # a fan-out's tasks have each their own
+        table.add_row(job["name"], age(job["started_at"]), attempt, tasks, job["id"], style="cyan")
     return table
 
 
@@ -161,7 +163,7 @@ def _table(*titles: str) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in titles:
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=True, min_width=ID if title == "ID" else None)
     return table
 
 
