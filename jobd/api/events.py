@@ -16,7 +16,7 @@ from jobd.api.gateway import Gateway
 from jobd.api.job_views import find_job
 from jobd.api.query import PageSize, ReadQuery
 from jobd.api.route import SSE, Route
-from jobd.api.stamp import stamp
+from jobd.api.stamp import Stamp, stamp
 
 __all__ = ["ROUTES"]
 
@@ -54,7 +54,7 @@ class EventView(msgspec.Struct, frozen=True):
 
     id: str
     type: str
-    time: str
+    time: Stamp
     subject: str
     data: dict[str, Any]
     trace: str

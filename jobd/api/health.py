@@ -50,5 +50,5 @@ ROUTES: Final = (
 )
 HEALTH_ROUTES: Final = (
     Route("GET", "/healthz", "public", get_liveness, "Liveness", returns=Health),
-    Route("GET", "/readyz", "public", get_readiness, "Readiness", returns=Health),
+    Route("GET", "/readyz", "public", get_readiness, "Readiness", returns=Health, others=(503,)),
 )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from actors.model.ids import make_id
 from actors.model.job import Job, JobState
+from actors.model.spec import JobType
 from jobd.api.query import ListQuery, moment_or_ago
 
 __all__ = ["JobList", "job_filter"]
@@ -29,7 +30,7 @@ class JobList(ListQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
 
     state: list[JobState] = []
-    type: list[Literal["command", "container", "js"]] = []
+    type: list[JobType] = []
     label: list[str] = []
     name: list[str] = []
     id_prefix: str | None = None

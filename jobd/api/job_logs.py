@@ -32,7 +32,7 @@ from jobd.api.gateway import Gateway
 from jobd.api.job_views import find_job, job_view, progress_of
 from jobd.api.query import PageSize, ReadQuery, moment_or_ago
 from jobd.api.route import SSE, Route
-from jobd.api.stamp import stamp
+from jobd.api.stamp import Stamp, stamp
 
 __all__ = ["ROUTES"]
 
@@ -73,7 +73,7 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """
 
     seq: int
-    time: str
+    time: Stamp
     stream: str
     task: int
     attempt: int

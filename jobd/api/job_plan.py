@@ -12,7 +12,7 @@ from jobd.api.job_views import normal_form
 from jobd.api.jobs import YAML, read_spec
 from jobd.api.query import ReadQuery
 from jobd.api.route import JSON, Route
-from jobd.api.stamp import stamp
+from jobd.api.stamp import Stamp, stamp
 
 __all__ = ["ROUTES"]
 
@@ -25,7 +25,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     spec: dict[str, Any]
     state: str
-    due_at: str
+    due_at: Stamp
     fits: bool
     reasons: list[dict[str, Any]]
     nodes: list[dict[str, Any]]
@@ -59,5 +59,6 @@ ROUTES: Final = (
         accepts=(JSON, *YAML),
         content=job_schema,
         returns=Plan,
+        errors=("invalid_spec",),
     ),
 )

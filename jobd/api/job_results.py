@@ -112,6 +112,7 @@ ROUTES: Final = (
         "Get a job's output",
         query=TaskQuery,
         returns=Any,
+        etag=True,
     ),
     Route(
         "GET",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,8 +12,19 @@ from actors.core.view import Entry, View
 from actors.errors import NotFound
 from actors.model import keys
 from actors.model.ids import is_id
-from actors.model.job import TERMINAL, Attempt, Job, Output, Progress, Summary, Task
-from jobd.api.stamp import stamp, stamp_or_none
+from actors.model.job import (
+    TERMINAL,
+    Attempt,
+    Job,
+    JobState,
+    Outcome,
+    Output,
+    Progress,
+    Summary,
+    Task,
+)
+from actors.model.spec import JobType
+from jobd.api.stamp import Stamp, stamp, stamp_or_none
 
 __all__ = [
     "ArtifactView",
@@ -36,19 +47,19 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    type: str
-    state: str
+    type: JobType
+    state: JobState
     reason: str
     detail: str
     priority: int
     labels: dict[str, str]
     tasks: int
     attempt: int
-    submitted_at: str
-    since: str
-    started_at: str | None
-    finished_at: str | None
-    due_at: str | None
+    submitted_at: Stamp
+    since: Stamp
+    started_at: Stamp | None
+    finished_at: Stamp | None
+    due_at: Stamp | None
     node: str | None
     exit_code: int | None
     signal: int | None
@@ -69,12 +80,12 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
     task: int
     attempt: int
-    outcome: str
+    outcome: Literal["running", Outcome]
     reason: str
     detail: str
     node: str
-    started_at: str
-    ended_at: str | None
+    started_at: Stamp
+    ended_at: Stamp | None
     exit_code: int | None
     signal: int | None
     cpu_ms: int

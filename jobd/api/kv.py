@@ -111,6 +111,7 @@ ROUTES: Final = (
         query=ReadQuery,
         returns=bytes,
         produces=BYTES,
+        etag=True,
     ),
     Route(
         "PUT",
@@ -121,6 +122,8 @@ ROUTES: Final = (
         body=bytes,
         accepts=(BYTES, JSON),
         returns=KvItem,
+        etag=True,
+        conditional=True,
     ),
     Route(
         "DELETE",
@@ -129,5 +132,6 @@ ROUTES: Final = (
         delete_value,
         "Delete a value",
         status=204,
+        conditional=True,
     ),
 )

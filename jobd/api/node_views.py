@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from jobd.api.stamp import Stamp
+
 __all__ = ["ActorView", "Condition", "NodeView"]
 
 
@@ -28,7 +30,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     incarnation: int
     state: Literal["starting", "up", "lost", "left"]
-    since: str | None
+    since: Stamp | None
     uptime_s: float
     labels: dict[str, str]
     executors: list[str]

@@ -6,6 +6,9 @@ the reference page are made from it. A route can't be built without a scope.
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.core.audit import AuditDraft
 from actors.errors import InvalidInput, Unavailable
+from jobd.api.audit import Origin, recorded
 from jobd.api.call import Answer, Call, Clock, Reply
 from jobd.api.gateway import Gateway
 from jobd.api.principal import Principal, Scope
@@ -24,6 +29,7 @@ __all__ = ["JSON", "SSE", "Handler", "Request", "Route", "encode_value", "perfor
 JSON: Final = "application/json"
 SSE: Final = "text/event-stream"
 CATCH_UP_S: Final = 10.0
+_PARAMETER: Final = re.compile(r"{(\w+)(?::[^}]*)?}")
 
 Handler = Callable[[Call[Any, Any]], Awaitable[Answer]]
 
@@ -32,7 +38,8 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Answer]]
 class Route:
     """One operation. `body` is a struct, or bytes for a body that the handler reads itself.
 
-    A route that `produces` SSE answers with a Stream of `returns`.
+    A route that `produces` SSE answers with a Stream of `returns`. `errors` are the codes that
+    don't follow from the rest: what a credential, a path, a body or a write may fail with does.
     """
 
     method: str
@@ -49,11 +56,21 @@ class Route:
     produces: str = JSON
     repeatable: bool = False  # a repeat under one Idempotency-Key replays the first answer
     confidential: bool = False  # its body or its answer holds a secret
+    etag: bool = False  # its answer names the object's revision
+    conditional: bool = False  # takes If-Match
+    headers: tuple[str, ...] = ()  # of its answer, beside those of every answer
+    errors: tuple[str, ...] = ()
+    others: tuple[int, ...] = ()  # further statuses with the same body
 
     @property
     def operation(self) -> str:
         """The operation's id: the handler's name."""
         return getattr(self.handler, "__name__", "")
+
+    @property
+    def about(self) -> str:
+        """What the handler says of itself."""
+        return inspect.getdoc(self.handler) or ""
 
     @property
     def changes(self) -> bool:
@@ -70,10 +87,34 @@ class Request:
     query: Iterable[tuple[str, str]]
     headers: Mapping[str, str]
     body: bytes
+    origin: Origin
 
 
 async def perform(route: Route, gateway: Gateway, clock: Clock, request: Request) -> Answer:
-    """Bind an admitted request to the types of its route, and have the handler answer it."""
+    """Have the handler of an admitted request answer it; a change is recorded with its outcome."""
+    if not route.changes:
+        return await _perform(route, gateway, clock, request)
+    with recorded(gateway.audit, audit_draft(route, request, clock())):
+        return await _perform(route, gateway, clock, request)
+
+
+def audit_draft(route: Route, request: Request, now_ms: int) -> AuditDraft:
+    """Return what the audit trail says of a request; what is confidential has no digest there."""
+    told = bool(request.body) and not route.confidential
+    return AuditDraft(
+        time_ms=now_ms,
+        operation=route.operation,
+        decision="allowed",
+        actor=request.principal.token_id,
+        subject=_PARAMETER.sub(lambda match: request.params.get(match[1], ""), route.path),
+        door=request.origin.door,
+        remote=request.origin.remote,
+        request=request.origin.request,
+        args=hashlib.sha256(request.body).hexdigest() if told else "",
+    )
+
+
+async def _perform(route: Route, gateway: Gateway, clock: Clock, request: Request) -> Answer:
     query = parse_query(request.query, route.query)
     body = _bind(route, request.body)
     call = Call(

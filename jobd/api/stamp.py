@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-__all__ = ["stamp", "stamp_or_none"]
+from msgspec import Meta
+
+__all__ = ["Stamp", "stamp", "stamp_or_none"]
+
+Stamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 def stamp(ms: int) -> str:

@@ -14,7 +14,7 @@ from actors.model.token import Token
 from jobd.api.call import Call, Reply, once
 from jobd.api.query import NoQuery, ReadQuery
 from jobd.api.route import Route
-from jobd.api.stamp import stamp, stamp_or_none
+from jobd.api.stamp import Stamp, stamp, stamp_or_none
 
 __all__ = ["ROUTES"]
 
@@ -33,8 +33,8 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     scopes: tuple[str, ...]
-    created_at: str
-    expires_at: str | None
+    created_at: Stamp
+    expires_at: Stamp | None
     revision: int
 
 
@@ -113,6 +113,15 @@ ROUTES: Final = (
         status=201,
         repeatable=True,
         confidential=True,
+        etag=True,
     ),
-    Route("DELETE", "/tokens/{id}", "admin", revoke_token, "Revoke a token", status=204),
+    Route(
+        "DELETE",
+        "/tokens/{id}",
+        "admin",
+        revoke_token,
+        "Revoke a token",
+        status=204,
+        conditional=True,
+    ),
 )
