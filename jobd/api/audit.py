@@ -16,7 +16,7 @@ from actors.core.audit import AuditDraft, AuditRecord, Head, Verdict
 from actors.core.audit_port import AuditPage
 from actors.errors import JobdError
 
-__all__ = ["Audit", "Origin", "recorded"]
+__all__ = ["SUBJECT_CHARS", "Audit", "Origin", "recorded"]
 
 SUBJECT_CHARS: Final = 256  # the rest of a longer path is cut off
 

@@ -18,6 +18,7 @@ import msgspec
 from actors.core.ports import EventPage, LogPage
 from actors.core.view import Entry, View
 from actors.model.spec import JobSpec
+from jobd.api.audit import Audit
 from jobd.api.event_tail import EventTail
 from jobd.api.node_views import ActorView, NodeView
 
@@ -222,6 +223,21 @@ class Gateway(Protocol):
 
     async def revoke_token(self, token_id: str, *, if_match: int | None = None) -> int:
         """Delete a token. Raises NotFound, PreconditionFailed."""
+
+    async def put_secret(
+        self, name: str, value: bytes, *, if_match: int | None = None, if_none_match: bool = False
+    ) -> int:
+        """Seal and put a secret.
+
+        Raises InvalidInput, TooLarge, PreconditionFailed, Busy, SealingKeyLost.
+        """
+
+    async def delete_secret(self, name: str, *, if_match: int | None = None) -> int:
+        """Delete a secret. Raises NotFound, PreconditionFailed."""
+
+    @property
+    def audit(self) -> Audit:
+        """The audit trail."""
 
     async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
         """Return the file of a job's artifact. Raises NotFound."""

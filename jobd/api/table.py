@@ -6,6 +6,7 @@ from typing import Final
 
 from jobd.api import (
     actor_tree,
+    audit_trail,
     backups,
     cluster,
     events,
@@ -15,6 +16,7 @@ from jobd.api import (
     job_results,
     jobs,
     kv,
+    secrets,
     tokens,
 )
 from jobd.api.route import Route
@@ -31,6 +33,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *kv.ROUTES,
     *tokens.ROUTES,
+    *secrets.ROUTES,
+    *audit_trail.ROUTES,
     *cluster.ROUTES,
     *actor_tree.ROUTES,
     *backups.ROUTES,

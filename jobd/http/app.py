@@ -28,8 +28,10 @@ from jobd.http.dispatch import dispatcher
 from jobd.http.guard import (
     LOOPBACK,
     Guard,
+    Refused,
     add_security_headers,
     host_guard,
+    log_refusal,
     principal_of,
     problems,
     split_host,
@@ -79,7 +81,7 @@ def build_app(
     guard = Guard(gateway, clock, matched, auth_enabled=auth_enabled)
     app = web.Application(
         client_max_size=limits.BODY_BYTES,
-        middlewares=[problems, _host_guard(allowed_hosts), guard.middleware],
+        middlewares=[problems, _host_guard(allowed_hosts, guard.refuse), guard.middleware],
     )
     for path, route in route_table():
         handler = dispatcher(route, gateway, clock, principal_of)
@@ -104,7 +106,7 @@ def build_metrics_app(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
-    app = web.Application(middlewares=[problems, _host_guard(allowed_hosts)])
+    app = web.Application(middlewares=[problems, _host_guard(allowed_hosts, log_refusal)])
     app.router.add_get("/metrics", metrics)
     app.on_response_prepare.append(add_security_headers)
     return app
@@ -158,8 +160,8 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
-def _host_guard(allowed_hosts: tuple[str, ...]) -> Middleware:
-    return host_guard(LOOPBACK | {split_host(name) for name in allowed_hosts})
+def _host_guard(allowed_hosts: tuple[str, ...], refused: Refused) -> Middleware:
+    return host_guard(LOOPBACK | {split_host(name) for name in allowed_hosts}, refused)
 
 
 def _only_declared_routes(matched: dict[web.AbstractRoute, Route]) -> Any:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from actors import limits
 from actors.errors import Busy, TooLarge
+from jobd.api.audit import Origin
 from jobd.api.call import Clock, File, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.principal import Principal
@@ -20,9 +21,15 @@ from jobd.api.route import JSON, Request, Route, encode_value, perform
 from jobd.http.compression import COMPRESSED_FROM_BYTES, choose_coding, compress
 from jobd.http.sse import EventStream
 
-__all__ = ["dispatcher", "respond_problem"]
+__all__ = ["REQUEST_ID", "dispatcher", "origin_of", "respond_problem"]
 
 RETRY_AFTER_S: Final = 1
+REQUEST_ID: Final = web.RequestKey("id", str)
+
+
+def origin_of(request: web.Request) -> Origin:
+    """Return where a request came from, for the audit trail."""
+    return Origin("http", request.remote or "", request.get(REQUEST_ID, ""))
 
 
 def dispatcher(
@@ -37,6 +44,7 @@ def dispatcher(
             query=request.query.items(),
             headers=request.headers,
             body=await _read(request),
+            origin=origin_of(request),
         )
         answer = await perform(route, gateway, clock, asked)
         if isinstance(answer, Reply):

@@ -23,26 +23,37 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from actors import limits
+from actors.core.audit import AuditDraft
 from actors.errors import Busy, Forbidden, InvalidInput, JobdError, NotFound, Unauthenticated
+from jobd.api.audit import SUBJECT_CHARS
 from jobd.api.call import Clock
 from jobd.api.gateway import Gateway
 from jobd.api.principal import LOCAL, Principal, authenticate
 from jobd.api.problem import ProblemDetails, problem_of
 from jobd.api.route import JSON, Route
 from jobd.http.connections import note_arrival
-from jobd.http.dispatch import respond_problem
+from jobd.http.dispatch import REQUEST_ID, origin_of, respond_problem
 from jobd.http.rates import Rates
 
-__all__ = ["Guard", "add_security_headers", "host_guard", "principal_of", "problems", "split_host"]
+__all__ = [
+    "Guard",
+    "Refused",
+    "add_security_headers",
+    "host_guard",
+    "log_refusal",
+    "principal_of",
+    "problems",
+    "split_host",
+]
 
 _log = logging.getLogger("jobd.http")
 
 LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "[::1]"))
+Refused = Callable[[web.Request, str], None]  # told what a request was refused for
 SAFE: Final = frozenset(("GET", "HEAD"))
 _ANSWERED: Final = web.RequestKey("answered", bool)
 _NOTE_ANSWER: Final[web.RequestKey[Callable[[], None]]] = web.RequestKey("note_answer")
 _LEFT: Final = web.RequestKey("left", int)  # of its rate
-_ID: Final = web.RequestKey("id", str)
 _PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PORT: Final = re.compile(r":[0-9]{1,5}\Z")
@@ -71,7 +82,7 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
     for name, value in _SECURITY_HEADERS.items():
         if name not in response.headers or name == "Server":
             response.headers[name] = value
-    response.headers["X-Request-ID"] = request.get(_ID, "")
+    response.headers["X-Request-ID"] = request.get(REQUEST_ID, "")
     request[_ANSWERED] = True
     request[_NOTE_ANSWER]()
 
@@ -81,7 +92,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Give the request its id, and turn every error into a problem (G1)."""
     asked = request.headers.get("X-Request-ID", "")
     request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
-    request[_ID] = request_id
+    request[REQUEST_ID] = request_id
     request[_NOTE_ANSWER] = note_arrival(request)
     try:
         return await handler(request)
@@ -125,20 +136,20 @@ def _from_http(error: web.HTTPException, request_id: str) -> web.Response:
     )
 
 
-def host_guard(allowed_hosts: frozenset[str]) -> Middleware:
+def host_guard(allowed_hosts: frozenset[str], refused: Refused) -> Middleware:
     """Return the middleware of G2 and G3."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         hosts = request.headers.getall("Host", [])
         if len(hosts) != 1 or split_host(hosts[0]) not in allowed_hosts:
-            _refused(request, "host")
+            refused(request, "host")
             raise Forbidden(
                 f"the host {', '.join(hosts) or '(none)'} is not one of this node's names",
                 remedy="Use 127.0.0.1 or localhost, or name the host in http.allowed_hosts.",
             )
         if _is_foreign(request, hosts[0]):
-            _refused(request, "origin")
+            refused(request, "origin")
             raise Forbidden("requests of other sites are refused")
         return await handler(request)
 
@@ -205,17 +216,41 @@ class Guard:
             self._gateway.view, request.headers.get("Authorization"), self._clock()
         )
         if principal is None:
+            self._deny(request, "credential", route)
             if self._refusals.take(request.remote or "") is None:  # nor does it fill the log
                 raise Busy("too many requests without a valid token came from this address")
-            _refused(request, "credential")
+            log_refusal(request, "credential")
             raise Unauthenticated(
                 "no valid token came with the request",
                 remedy="Send `Authorization: Bearer jobd_…`; the node's own is in admin.token.",
             )
         if route is not None and not principal.may(route.scope):
-            _refused(request, f"scope {route.scope}", principal.token_id)
+            self._deny(request, f"scope {route.scope}", route, principal.token_id)
+            log_refusal(request, f"scope {route.scope}", principal.token_id)
             raise Forbidden(f"the token {principal.token_id} lacks the scope {route.scope}")
         return principal
+
+    def refuse(self, request: web.Request, what: str) -> None:
+        """Record a refusal that came before the route was looked at."""
+        log_refusal(request, what)
+        self._deny(request, what, None)
+
+    def _deny(self, request: web.Request, what: str, route: Route | None, who: str = "") -> None:
+        """Tell the audit trail of a refusal."""
+        origin = origin_of(request)
+        self._gateway.audit.deny(
+            AuditDraft(
+                time_ms=self._clock(),
+                operation=route.operation if route is not None else request.method,
+                decision="denied",
+                outcome=what,
+                actor=who,
+                subject=request.path[:SUBJECT_CHARS],
+                door=origin.door,
+                remote=origin.remote,
+                request=origin.request,
+            )
+        )
 
     def _limit(self, request: web.Request, principal: Principal) -> None:
         anybody = principal is LOCAL
@@ -249,8 +284,8 @@ class _UnsupportedMediaType(InvalidInput):
     code = "unsupported_media_type"
 
 
-def _refused(request: web.Request, what: str, who: str = "-") -> None:
-    """The audit's line of a refusal; never the credential itself."""
+def log_refusal(request: web.Request, what: str, who: str = "-") -> None:
+    """The log's line of a refusal; never the credential itself."""
     details: dict[str, Any] = {
         "remote": request.remote,
         "method": request.method,

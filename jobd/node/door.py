@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import limits
+from actors.core.audit import AuditDraft
 from actors.errors import (
     ActorUnavailable,
     Busy,
@@ -30,9 +31,11 @@ from actors.errors import (
     Unauthenticated,
 )
 from actors.runtime import Context, Effects, Fail, LoopActor, handles
+from actors.runtime.address import node_of
 from actors.runtime.effects import ReplyTo
 from actors.runtime.outlet import Outlet
 from actors.runtime.signals import StreamClosed
+from jobd.api.audit import SUBJECT_CHARS, Origin
 from jobd.api.call import Clock, File, Item, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.message import ApiItem, ApiReply, ApiRequest
@@ -67,7 +70,9 @@ class ApiDoor(LoopActor):
         if len(self._tasks) >= limits.DOOR_REQUESTS:
             busy = f"{limits.DOOR_REQUESTS} requests are under way (DOOR_REQUESTS)"
             return [Fail(reply, Busy(busy))]
-        task = asyncio.ensure_future(self._serve(message, _caller(context), reply))
+        task = asyncio.ensure_future(
+            self._serve(message, _caller(context), _origin(context), reply)
+        )
         self._tasks[task] = reply
         task.add_done_callback(self._tasks.pop)
         return None
@@ -86,10 +91,19 @@ class ApiDoor(LoopActor):
             reply.fail(ActorUnavailable("the node stops", maybe_executed=True))
             task.cancel()
 
-    async def _serve(self, message: ApiRequest, caller: Principal, reply: ReplyTo) -> None:
+    async def _serve(
+        self, message: ApiRequest, caller: Principal, origin: Origin, reply: ReplyTo
+    ) -> None:
         try:
-            route = self._admit(message, caller)
-            request = Request(caller, message.params, message.query, message.headers, message.body)
+            route = self._admit(message, caller, origin)
+            request = Request(
+                caller,
+                message.params,
+                message.query,
+                message.headers,
+                message.body,
+                origin,
+            )
             answer = await perform(route, self._gateway, self._now_ms, request)
             if isinstance(answer, Reply):
                 reply.set(self._reply(route, answer))
@@ -107,9 +121,10 @@ class ApiDoor(LoopActor):
             _log.exception("the operation %s failed", message.operation)
             reply.set(_problem(JobdError(f"{message.operation} failed; the node's log says why")))
 
-    def _admit(self, message: ApiRequest, caller: Principal) -> Route:
+    def _admit(self, message: ApiRequest, caller: Principal, origin: Origin) -> Route:
         """Return the route of a request from a caller who may use it."""
         if not is_valid(self._gateway.view, caller, self._now_ms()):
+            self._deny(message, caller, origin, "credential")
             raise Unauthenticated(
                 f"the token {caller.token_id} is not valid any more", remedy="Use another one."
             )
@@ -120,6 +135,7 @@ class ApiDoor(LoopActor):
                 remedy="openapi.json lists what there is.",
             )
         if not caller.may(route.scope):
+            self._deny(message, caller, origin, f"scope {route.scope}")
             _log.warning(
                 "refused for its scope %s: %s",
                 route.scope,
@@ -130,6 +146,20 @@ class ApiDoor(LoopActor):
             if not message.params.get(name):
                 raise InvalidInput(f"{route.operation} needs the parameter {name!r}")
         return route
+
+    def _deny(self, message: ApiRequest, caller: Principal, origin: Origin, outcome: str) -> None:
+        """Tell the audit trail of a refusal."""
+        self._gateway.audit.deny(
+            AuditDraft(
+                time_ms=self._now_ms(),
+                operation=message.operation[:SUBJECT_CHARS],
+                decision="denied",
+                outcome=outcome,
+                actor=caller.token_id,
+                door=origin.door,
+                remote=origin.remote,
+            )
+        )
 
     def _reply(self, route: Route, reply: Reply) -> ApiReply:
         headers = {"X-JobD-Revision": self._revision(reply.revision), **reply.headers}
@@ -152,6 +182,11 @@ def _caller(context: Context) -> Principal:
     """Return who asks, in the API's terms; who is in this process may do anything."""
     principal = context.principal
     return LOCAL if principal is None else Principal(principal.name, tuple(principal.scopes))
+
+
+def _origin(context: Context) -> Origin:
+    """Return where a request came from: the process that a link belongs to."""
+    return Origin("wire", node_of(context.sender or ""))
 
 
 def _problem(error: JobdError) -> ApiReply:

@@ -16,6 +16,7 @@ from actors import addresses, limits
 from actors.consensus_replica import Barrier
 from actors.core.job import cancel, evict
 from actors.core.ports import ArtifactStore, EventPage, LogPage
+from actors.core.sealing import Vault
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
@@ -31,6 +32,7 @@ from actors.model.token import Token, format_token, hash_secret
 from actors.run_log import ReadLog
 from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING, Unwatch, Watch
+from jobd.api.audit import Audit
 from jobd.api.event_tail import EventTail, EventTails
 from jobd.api.gateway import (
     MintedToken,
@@ -44,8 +46,9 @@ from jobd.api.gateway import (
 from jobd.api.job_views import revision_of
 from jobd.api.node_views import ActorView, NodeView
 from jobd.node.actor_rows import ActorRows
-from jobd.node.repeats import Repeats
 from jobd.node.backups import Backups
+from jobd.node.repeats import Repeats
+from jobd.node.secrets import Secrets
 from jobd.node.submission import Submissions
 from jobd.node.writer import Writer, check_match
 
@@ -78,6 +81,8 @@ class NodeGateway:
         new_id: Callable[[], str],
         artifacts: ArtifactStore,
         source: StatusSource,
+        vault: Vault,
+        audit: Audit,
         backups: Backups,
     ) -> None:
         self._host = host
@@ -90,7 +95,13 @@ class NodeGateway:
         self._writer = Writer(host)
         self._repeats = Repeats(state, self._writer, clock=clock, new_id=new_id)
         self._actor_rows = ActorRows(host)
-        self._submissions = Submissions(state, self._writer, clock=clock, new_id=new_id)
+        self._secrets = Secrets(vault, state, self._writer, clock=clock)
+        self._submissions = Submissions(
+            state, self._writer, clock=clock, new_id=new_id, check=self._secrets.check
+        )
+        self.audit = audit
+        self.put_secret = self._secrets.put
+        self.delete_secret = self._secrets.delete
 
     @property
     def view(self) -> View:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Final
 
 from actors import limits
 from actors.core.sealing import Vault
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
-from actors.errors import Busy, InvalidSpec, NotFound, PreconditionFailed, Problem
+from actors.errors import Busy, InvalidSpec, JobdError, NotFound, PreconditionFailed, Problem
 from actors.model import keys
 from actors.model.spec import JobSpec
 from actors.runtime import Clock
 from jobd.node.writer import Writer, check_match
 
-__all__ = ["Secrets"]
+__all__ = ["Secrets", "ready_secrets"]
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def ready_secrets(vault: Vault, state: State) -> None:
+    """At boot, where there are secrets: load what opens them, and say at once if nothing does."""
+    if not state.count("secret"):
+        return
+    try:
+        await asyncio.to_thread(vault.prepare)
+        vault.check()
+    except JobdError as error:
+        _log.error("jobs with secrets will fail: %s; %s", error.message, error.remedy)
 
 
 class Secrets:

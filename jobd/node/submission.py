@@ -36,12 +36,20 @@ class Submissions:
     """Accepts jobs durably, each key once."""
 
     def __init__(
-        self, state: State, writer: Writer, *, clock: Clock, new_id: Callable[[], str]
+        self,
+        state: State,
+        writer: Writer,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        check: Callable[[JobSpec], None],
     ) -> None:
+        """`check` raises InvalidSpec for a spec that nothing here could run."""
         self._state = state
         self._writer = writer
         self._clock = clock
         self._new_id = new_id
+        self._check = check
 
     async def submit(
         self,
@@ -63,6 +71,7 @@ class Submissions:
             replayed = self._replay(known_as, body_hash, now_ms)
             if replayed is not None:
                 return replayed
+            self._check(spec)
             for whose in {use.owner for use in known_as.uses}:
                 check_room(self._state, whose)
             return accept(
@@ -88,6 +97,9 @@ class Submissions:
             replayed = self._replay(known_as, body_hash, now_ms)
             if replayed is not None:
                 return replayed
+            spec = self._state.get(keys.spec(job_id))
+            if spec is not None:
+                self._check(spec.noun)
             for whose in {use.owner for use in known_as.uses}:
                 check_room(self._state, whose)
             txn = retry_job(

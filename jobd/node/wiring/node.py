@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from actors import addresses
+from actors.audit_trail import AuditTrail
 from actors.backends.artifacts import Artifacts
+from actors.backends.audit_log import AuditSegments
 from actors.backends.event_segments import EventSegments
 from actors.backends.job_logs import JobLogs
 from actors.backends.job_supervisor.client import SupervisorClient
@@ -26,7 +28,6 @@ from actors.consensus_replica import ConsensusReplica, Settle
 from actors.core import buckets
 from actors.core.consensus.solo import Solo
 from actors.core.explain import explain, forecast
-from actors.core.placement import NodeCapacity
 from actors.core.ports import StateStore
 from actors.core.sealing import Vault
 from actors.core.supervisor_protocol import SupervisorFrame
@@ -55,6 +56,7 @@ from jobd.api.event_tail import EventTails
 from jobd.api.gateway import NodeStatus
 from jobd.api.node_views import NodeView
 from jobd.config import Config
+from jobd.node.audit import NodeAudit
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.history_metrics import HistoryMetrics
@@ -62,9 +64,11 @@ from jobd.node.history_process import HistoryProcess
 from jobd.node.metrics import NodeMetrics
 from jobd.node.node_view import node_view
 from jobd.node.sampling import Sampler
+from jobd.node.secrets import ready_secrets
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
 from jobd.node.wiring.backup import backups_of
+from jobd.node.wiring.capacity import own_capacity
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.stores import open_store
 
@@ -103,6 +107,9 @@ class Node:
         self._began = time.monotonic()
         self._name = config.node.name or socket.gethostname().lower()
         self._slots = config.node.slots or len(os.sched_getaffinity(0))
+        self._capacity = own_capacity(
+            directory.node_id, self._name, self._slots, config.node.labels
+        )
         self._actors: dict[str, Any] = {}  # the present instance of each pinned actor
         self._loop = asyncio.get_running_loop()
         self.fatal: asyncio.Future[JobdError] = self._loop.create_future()
@@ -111,6 +118,9 @@ class Node:
         self.state = self._disk.recovered.state
         self.metrics = NodeMetrics(self.state)
         self._vault = Vault(self.state, directory.node_id, lambda: open_seal_box(directory.path))
+        self._readying = self._loop.create_task(ready_secrets(self._vault, self.state))
+        self._audit_log = AuditSegments.open(directory.path / "audit")
+        self.audit = NodeAudit(self.host, self.state, self._audit_log, clock=self.host.clock)
         self._tails = EventTails()
         self.addresses: dict[str, str] = {}  # by door; who opens one enters it
         self._artifacts = Artifacts(directory.path / "artifacts")
@@ -188,6 +198,7 @@ class Node:
         sampler = Sampler(state, node, self._slots, lambda: self._scheduler.queue_depth)
         self._spawn(addresses.HISTORY, lambda: History(state, self._history, sampler))
         self._spawn(addresses.HOME, lambda: Home(state))
+        self._spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         self._start_execution(node)
         self.metrics.serve(
             host, lambda: self._scheduler.queue_depth, lambda: self._actors[addresses.HOME].repairs
@@ -203,7 +214,7 @@ class Node:
             self._spawn(addresses.slot(index), self._slot_factory(index), parent)
         self._spawn(
             addresses.SCHEDULER,
-            lambda: Scheduler(state, node=node, total=self._capacity(), slots=slots),
+            lambda: Scheduler(state, node=node, total=self._capacity, slots=slots),
             parent,
         )
         self._spawn(
@@ -272,22 +283,6 @@ class Node:
         scheduler: Scheduler = self._actors[addresses.SCHEDULER]
         return scheduler
 
-    def _capacity(self) -> NodeCapacity:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        cpu_milli = len(os.sched_getaffinity(0)) * 1000
-        return NodeCapacity(
-            node=self._directory.node_id,
-            slots_total=self._slots,
-            slots_free=self._slots,
-            cpu_milli_total=cpu_milli,
-            cpu_milli_free=cpu_milli,
-            memory_total=memory,
-            memory_free=memory,
-            executors=frozenset({"command"}),
-            labels=self._config.node.labels,
-            name=self._name,
-        )
-
     def _new_id(self) -> str:
         open_ms = buckets.open_from_ms(self.state, self.host.clock.now_ms())
         return make_id(open_ms, secrets.randbits(80))
@@ -299,6 +294,8 @@ class Node:
             clock=self.host.clock,
             new_id=self._new_id,
             artifacts=self._artifacts,
+            vault=self._vault,
+            audit=self.audit,
             backups=backups_of(
                 self.host, self._directory, self._config.storage.engine, self._disk.store
             ),
@@ -385,6 +382,8 @@ class Node:
 
         What the image lacks is in the log, so a disk that does not answer only costs a replay.
         """
+        await self._readying
+        await self.audit.close(_SETTLE_S)
         try:
             await self.host.ask(addresses.REPLICA, Settle(), timeout_s=_SETTLE_S)
         except JobdError as error:

@@ -93,6 +93,9 @@ class NodeSim:
             new_id=lambda: make_id(self.host.clock.now_ms(), machine.rng.getrandbits(80)),
             artifacts=machine.artifacts,
             source=cast(Any, None),
+            vault=self._vault,
+            audit=cast(Any, None),
+            backups=cast(Any, None),
         )
 
     # -- the actors, as in the wiring

@@ -22,6 +22,7 @@ from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry
 from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
 from actors.core.placement import NodeCapacity
 from actors.core.ports import EventPage, LogPage
+from actors.core.sealing import Vault
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn
 from actors.core.view import Entry
@@ -50,6 +51,7 @@ from jobd.api.node_views import ActorView, NodeView
 from jobd.node.node_view import node_view
 from jobd.node.repeats import check_body, hash_key
 from jobd.node.writer import check_match
+from tests.unit.http.memory_audit import MemoryAudit, MemoryBox
 
 __all__ = ["NOW_MS", "MemoryGateway"]
 
@@ -70,6 +72,8 @@ class MemoryGateway:
         self.floor: tuple[int, int] = (0, 0)  # events below are no longer kept
         self._events: list[Event] = []
         self._tails = EventTails()
+        self.audit = MemoryAudit()
+        self.vault = Vault(self.state, "n1", lambda: MemoryBox(Path("/nowhere")))
         self.barriers = 0
         self.live_actors: list[ActorView] = []
         self._logs: dict[str, list[LogRecord]] = defaultdict(list)
@@ -146,6 +150,23 @@ class MemoryGateway:
         self.end(attempt, Ending(outcome, "exit", exit_code=code))  # type: ignore[arg-type]
 
     # -- Gateway
+
+    async def put_secret(
+        self, name: str, value: bytes, *, if_match: int | None = None, if_none_match: bool = False
+    ) -> int:
+        entry = self.state.get(keys.secret(name))
+        revision = entry.revision if entry is not None else 0
+        check_match(revision, if_match)
+        if if_none_match and revision:
+            raise PreconditionFailed(f"there is a secret {name}", revision=revision)
+        return self.commit(Txn(*self.vault.seal(name, value, self.now_ms)))
+
+    async def delete_secret(self, name: str, *, if_match: int | None = None) -> int:
+        entry = self.state.get(keys.secret(name))
+        if entry is None:
+            raise NotFound(f"there is no secret {name}")
+        check_match(entry.revision, if_match)
+        return self.commit(Txn((), ((keys.secret(name), None),)))
 
     def newest_jobs(self, before: str = "") -> Iterator[tuple[str, Entry]]:
         for key, entry in reversed(list(self.state.scan("job/"))):
