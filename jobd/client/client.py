@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Literal, Protocol, TypeVar, overload
+from typing import Any, Literal, overload
 
-from actors.errors import JobdError
 from jobd.api.cluster import ClusterView
 from jobd.api.events import Emitted, EventView
 from jobd.api.gateway import NodeStatus, Until
@@ -16,33 +13,21 @@ from jobd.api.job_logs import LogLine
 from jobd.api.job_plan import Plan
 from jobd.api.job_views import ArtifactView, AttemptView, JobDetail, JobView
 from jobd.api.jobs import Accepted, BatchItem
-from jobd.api.message import ApiReply
 from jobd.api.node_views import ActorView, NodeView
 from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
-from jobd.client.address import find_nodes
 from jobd.client.artifact import Destination, Writer
-from jobd.client.flow import Flow, mint_key, submit_and_wait, wait_flow
-from jobd.client.follow import Follow, Gap, follow_events, follow_logs, items_of
+from jobd.client.calls import Calls
+from jobd.client.flow import mint_key, submit_and_wait, wait_flow
+from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
-from jobd.client.operation import Again, Operation, operation
-from jobd.client.pool import Pool
-from jobd.client.retry import Nodes, Retry
+from jobd.client.retry import TIMEOUT_S
 from jobd.client.sections import KeyValues, Tokens
 
 __all__ = ["Client"]
 
-T = TypeVar("T")
-TIMEOUT_S: Final = 30.0
-_PAGE: Final = 100
 
-
-class _Page(Protocol[T]):
-    items: list[T]
-    next_cursor: str | None
-
-
-class Client:
+class Client(Calls):
     """A cluster's API. From any thread; close it, or use it as a context manager.
 
     `address`: `host:port` of one or several nodes, by commas or in a list; the next is used when
@@ -62,31 +47,9 @@ class Client:
         token: str | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._nodes = Nodes(partial(find_nodes, address, token))
-        self._pool = Pool(self._nodes)
-        self._timeout_s = timeout_s
+        super().__init__(address, token=token, timeout_s=timeout_s)
         self.kv = KeyValues(self)
         self.tokens = Tokens(self)
-
-    def close(self) -> None:
-        """Part with the nodes."""
-        self._pool.close()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def address(self) -> str:
-        """The node that is in use."""
-        return self._nodes.current
 
     # -- jobs
 
@@ -185,7 +148,7 @@ class Client:
     def output(self, job: JobLike, *, task: int = 0) -> Any:
         """Return what a job gave as its output, from JSON. Raises NotFound."""
         writer = Writer.to_memory()
-        self._fetch(jobs.get_output(job, task), writer)
+        self.fetch(jobs.get_output(job, task), writer)
         return writer.json()
 
     def artifacts(self, job: JobLike) -> list[ArtifactView]:
@@ -201,7 +164,7 @@ class Client:
         """
         writer = Writer.to(to, self.artifacts(job), name, task)
         try:
-            self._fetch(jobs.get_artifact(job, name, task), writer)
+            self.fetch(jobs.get_artifact(job, name, task), writer)
             return writer.finish()
         finally:
             writer.close()
@@ -264,121 +227,7 @@ class Client:
         """Return one live actor of the node, by its address."""
         return self.call(nodes.get_actor(address))
 
-    # -- any operation
-
-    def api(
-        self,
-        name: str,
-        params: Mapping[str, str] | None = None,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        again: Again = "once",
-        timeout_s: float | None = None,
-    ) -> ApiReply:
-        """Call any operation of openapi.json and return its answer as it is.
-
-        `again="safe"` says that sending it twice is as good as once. Raises what it is refused
-        with.
-        """
-        asked = operation(
-            name,
-            _as_it_is,
-            params=dict(params or {}),
-            query=dict(query or {}),
-            body=body,
-            headers=dict(headers or {}),
-            again=again,
-            takes_s=0.0 if timeout_s is None else timeout_s,
-        )
-        return self.call(asked)
-
-    def call(self, asked: Operation[T]) -> T:
-        """Perform an operation; see `jobd.client.retry` for when it is sent again."""
-        retry = Retry(asked, self._nodes, self._timeout_s)
-        while True:
-            address = self.address
-            try:
-                with self._pool.connection() as connection:
-                    reply = connection.request(asked.request, retry.left_s)
-                return asked.value_of(reply)
-            except JobdError as error:
-                time.sleep(retry.after(error, address))
-
-    def run(self, flow: Flow[T]) -> T:
-        """Perform what is made of several operations."""
-        answer: Any = None
-        failed: JobdError | None = None
-        while True:
-            try:
-                asked = flow.send(answer) if failed is None else flow.throw(failed)
-            except StopIteration as done:
-                value: T = done.value
-                return value
-            try:
-                answer, failed = self.call(asked), None
-            except JobdError as error:
-                failed = error
-
-    def pages(
-        self, page_of: Callable[[str | None, int], Operation[Any]], limit: int | None
-    ) -> Iterator[Any]:
-        """Yield the items of a list, page by page."""
-        cursor = None
-        while True:
-            page = self.call(page_of(cursor, min(limit or _PAGE, _PAGE)))
-            for item in page.items:
-                yield item
-                if limit is not None:
-                    limit -= 1
-                    if limit == 0:
-                        return
-            cursor = page.next_cursor
-            if cursor is None:
-                return
-
-    def follow(self, stream: Follow[T]) -> Iterator[T | Gap]:
-        """Yield a stream's items, across broken links."""
-        retry = Retry(stream.operation, self._nodes, self._timeout_s)
-        while not stream.is_over:
-            address = self.address
-            try:
-                yield from self._follow_once(stream, retry)
-            except JobdError as error:
-                time.sleep(retry.after(error, address))
-
-    def _follow_once(self, stream: Follow[T], retry: Retry) -> Iterator[T | Gap]:
-        with self._pool.connection() as connection:
-            reading = connection.read(stream.request())
-            try:
-                # A caller who was away for long finds the link lost: it goes on over another.
-                while connection.is_fresh and connection.has_next(reading):
-                    retry.reset()
-                    for item in items_of(connection.take(reading)):
-                        told = stream.read(item)
-                        if told is not None:
-                            yield told
-            finally:
-                connection.cancel(reading)
-            if reading.done:
-                stream.operation.value_of(ApiReply.of(reading.result()))
-
-    def _fetch(self, asked: Operation[bytes], writer: Writer) -> None:
-        """Write the bytes that an operation answers with, in pieces or at once."""
-        retry = Retry(asked, self._nodes, self._timeout_s)
-        while True:
-            address = self.address
-            writer.restart()
-            try:
-                with self._pool.connection() as connection:
-                    reading = connection.read(asked.request)
-                    while connection.has_next(reading):
-                        writer.write(connection.take(reading))
-                    writer.write(asked.value_of(ApiReply.of(reading.result())))
-                return
-            except JobdError as error:
-                time.sleep(retry.after(error, address))
+    # -- pages that end
 
     def _written(self, job: JobLike, query: dict[str, Any]) -> Iterator[LogLine | Gap]:
         begin = 0
@@ -399,7 +248,3 @@ class Client:
             after = page.next_cursor
             if after is None:
                 return
-
-
-def _as_it_is(reply: ApiReply) -> ApiReply:
-    return reply

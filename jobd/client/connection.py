@@ -19,14 +19,14 @@ from zmq.utils.monitor import parse_monitor_message
 from actors import addresses, limits
 from actors.errors import ActorUnavailable, AskTimeout
 from jobd.api.message import ApiReply, ApiRequest
-from jobd.client.session import Frames, Reading, Session
+from jobd.client.session import Reading, Session, message_of
 
-__all__ = ["IDLE_S", "Connection", "probe", "socket_of", "unreachable"]
+__all__ = ["HELLO_S", "IDLE_S", "SLICE_S", "Connection", "probe", "socket_of", "unreachable"]
 
 IDLE_S: Final = limits.PEER_TIMEOUT_S * 0.6
 CONNECT_S: Final = 2.0
 HELLO_S: Final = float(limits.PEER_TIMEOUT_S)
-_SLICE_S: Final = 0.2  # between two looks at the time and at the connection
+SLICE_S: Final = 0.2  # between two looks at the time and at the connection
 _LINGER_MS: Final = 200
 
 
@@ -77,12 +77,12 @@ class Connection:
         self.session = Session(token)
         probe(address)
         self._dealer, self._monitor = socket_of(context, address)
-        self._dealer.rcvtimeo = int(_SLICE_S * 1_000)
+        self._dealer.rcvtimeo = int(SLICE_S * 1_000)
         self._sent_s = self._heard_s = time.monotonic()
         try:
             self._send(self.session.hello())
             deadline = self._sent_s + HELLO_S
-            while not self.session.node:
+            while not self.session.welcome.done:
                 self._step()
                 if time.monotonic() > deadline:
                     raise unreachable(address, "it does not say hello")
@@ -97,8 +97,8 @@ class Connection:
 
     def ask(self, message: Any, timeout_s: float, to: str) -> Any:
         """Return the answer of an actor. Raises AskTimeout, and what the answer says."""
-        answer, frames = self.session.ask(message, timeout_s, to)
-        self._send(frames)
+        answer, part = self.session.ask(message, timeout_s, to)
+        self._send(part)
         self._heard_s = self._sent_s
         deadline = self._sent_s + timeout_s
         while not answer.done:
@@ -113,8 +113,8 @@ class Connection:
 
     def read(self, request: ApiRequest) -> Reading:
         """Begin to read a stream."""
-        reading, frames = self.session.read(request)
-        self._send(frames)
+        reading, part = self.session.read(request)
+        self._send(part)
         self._heard_s = self._sent_s
         return reading
 
@@ -127,24 +127,23 @@ class Connection:
     def take(self, reading: Reading) -> Any:
         """Return an item that is there, and let the node send more."""
         item = reading.take()
-        frames = self.session.grant(reading)
-        if frames is not None:
-            self._send(frames)
+        part = self.session.grant(reading)
+        if part is not None:
+            self._send(part)
         elif time.monotonic() - self._sent_s > limits.HEARTBEAT_S:
             self._send(self.session.ping())
         return item
 
     def cancel(self, reading: Reading) -> None:
         """Read no more of a stream."""
-        frames = self.session.cancel(reading)
-        if frames is not None:
-            self._send(frames)
+        part = self.session.cancel(reading)
+        if part is not None:
+            self._send(part)
 
     def close(self) -> None:
         """Say good-bye and close."""
         try:
-            if self.session.node:
-                self._dealer.send_multipart(self.session.goodbye(), zmq.NOBLOCK)
+            self._dealer.send_multipart(message_of([self.session.goodbye()]), zmq.NOBLOCK)
         except zmq.ZMQError:
             self._dealer.linger = 0
         self._dealer.disable_monitor()
@@ -153,9 +152,9 @@ class Connection:
 
     # -- the socket
 
-    def _send(self, frames: Frames) -> None:
+    def _send(self, part: bytes) -> None:
         try:
-            self._dealer.send_multipart(frames, zmq.NOBLOCK)
+            self._dealer.send_multipart(message_of([part]), zmq.NOBLOCK)
         except zmq.Again:
             raise unreachable(self.address, "it takes no more") from None
         self._sent_s = time.monotonic()

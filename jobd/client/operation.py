@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -11,7 +11,7 @@ import msgspec
 from jobd.api.message import ApiReply, ApiRequest
 from jobd.client.failure import error_of
 
-__all__ = ["Again", "Operation", "Query", "nothing", "operation", "reads_as"]
+__all__ = ["Again", "Operation", "Query", "any_operation", "nothing", "operation", "reads_as"]
 
 T = TypeVar("T")
 Again = Literal["safe", "once"]
@@ -61,6 +61,20 @@ def operation(
     return Operation(request, read, again, takes_s, key)
 
 
+def any_operation(
+    name: str,
+    params: Mapping[str, str],
+    query: Mapping[str, Any],
+    body: bytes,
+    headers: Mapping[str, str],
+    again: Again,
+    takes_s: float,
+) -> Operation[ApiReply]:
+    """Make an operation whose answer stays as it is."""
+    request = ApiRequest(name, dict(params), _pairs(query), dict(headers), body)
+    return Operation(request, lambda reply: reply, again, takes_s)
+
+
 def reads_as(type_: type[T]) -> Callable[[ApiReply], T]:
     """Return what reads a JSON body of this type; what a newer node adds is passed over."""
     decoder = msgspec.json.Decoder(type_)
@@ -71,7 +85,7 @@ def nothing(reply: ApiReply) -> None:
     """Read an answer without a body."""
 
 
-def _pairs(query: Query) -> tuple[tuple[str, str], ...]:
+def _pairs(query: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, _text(value))
         for name, given in query.items()

@@ -28,6 +28,7 @@ class Pool:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(_IO_THREADS)
         self._process = os.getpid()
         self._is_closed = False
+        self._busy = 0
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -36,24 +37,34 @@ class Pool:
         Raises ActorUnavailable when the node can't be reached, or as the node refuses.
         """
         connection = self._take()
+        is_good = False
         try:
             yield connection
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            if not self._is_closed and connection.is_fresh:
-                self._idle.append(connection)
-                return
-        connection.close()
+            is_good = True
+        finally:
+            with self._lock:
+                self._busy -= 1
+                keeps = is_good and connection.is_fresh and not self._is_closed
+                if keeps:
+                    self._idle.append(connection)
+            if not keeps:
+                connection.close()
+            self._end_if_last()
 
     def close(self) -> None:
-        """Part with the nodes. What other threads are waiting for goes on."""
+        """Part with the nodes. What other threads are waiting for goes on to its end."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        self._end_if_last()
+
+    def _end_if_last(self) -> None:
+        with self._lock:
+            is_last = self._is_closed and not self._busy
+        if is_last:
+            self._context.term()
 
     def _take(self) -> Connection:
         if os.getpid() != self._process:
@@ -63,6 +74,7 @@ class Pool:
             with self._lock:
                 if self._is_closed:
                     raise RuntimeError("the client is closed")
+                self._busy += 1
                 while self._idle:  # the last used is the freshest
                     connection = self._idle.pop()
                     if connection.is_fresh and connection.address == address:
@@ -71,6 +83,12 @@ class Pool:
         finally:
             for connection in stale:
                 connection.close()
-        made = Connection(self._context, address, self._nodes.token)
+        try:
+            made = Connection(self._context, address, self._nodes.token)
+        except BaseException:
+            with self._lock:
+                self._busy -= 1
+            self._end_if_last()
+            raise
         self._nodes.reached = True
         return made

@@ -28,8 +28,9 @@ from actors.model.ids import is_id
 from jobd.client.address import Target
 from jobd.client.operation import Operation
 
-__all__ = ["Nodes", "Retry"]
+__all__ = ["TIMEOUT_S", "Nodes", "Retry"]
 
+TIMEOUT_S: Final = 30.0  # of a call, unless the caller says otherwise
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -93,7 +94,7 @@ class Retry:
         """Return the pause before it is sent again. Raises the error where it must not be."""
         self._failures += 1
         self._may_be_done |= _may_be_done(error)
-        moves = not isinstance(error, InFlight)
+        moves = error.retryable and not isinstance(error, InFlight)
         if moves:
             self._nodes.failed(address)
         pause_s = self._pause_s(moves)

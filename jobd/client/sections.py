@@ -13,7 +13,7 @@ from jobd.client.flow import cas_flow, get_flow, mint_key
 from jobd.client.node_operations import Stored
 
 if TYPE_CHECKING:
-    from jobd.client.client import Client
+    from jobd.client.calls import Calls
 
 __all__ = ["KeyValues", "Tokens"]
 
@@ -21,7 +21,7 @@ __all__ = ["KeyValues", "Tokens"]
 class KeyValues:
     """Values by namespace and key: bytes up to 64 KiB, each with its revision."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Calls) -> None:
         self._client = client
 
     def get(self, namespace: str, key: str) -> Stored | None:
@@ -52,7 +52,7 @@ class KeyValues:
 class Tokens:
     """Who may do what."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Calls) -> None:
         self._client = client
 
     def list(self) -> list[TokenView]:

@@ -1,4 +1,6 @@
-"""The client's side of a link, without a socket: frames in, frames out (actors/runtime/link.py).
+"""The client's side of a link, without a socket: messages in, parts of messages out.
+
+`actors/runtime/link.py` is the other side.
 
 1. The first message is a HELLO with the token; until the node has said hello nothing else is sent.
 2. Questions are numbered from 1 and never repeated under their number: whether one may be asked
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
@@ -33,9 +36,7 @@ from actors.runtime.hello import Hello, decode_hello, encode_hello
 from actors.runtime.vocabulary import Vocabulary
 from jobd.api.message import ApiRequest
 
-__all__ = ["Answer", "Frames", "Reading", "Session"]
-
-Frames = list[Any]  # header, batch, blobs
+__all__ = ["Answer", "Reading", "Session", "message_of"]
 
 _INCARNATION: Final = 1  # of a process that is nobody else's
 _CREDIT: Final = (64, 1024 * 1024)  # items, bytes
@@ -43,20 +44,34 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _VOCABULARY: Final = Vocabulary((ApiRequest,))
 
 
-class Answer:
-    """The answer of a question, once it is there: a value, or an error."""
+def message_of(parts: list[bytes]) -> list[bytes]:
+    """Return the frames of a message to the node."""
+    return [DIRECT, frame_of(parts)]
 
-    __slots__ = ("done", "error", "number", "value")
+
+class Answer:
+    """The answer of a question, once it is there: a value, or an error.
+
+    `wake`, if there is one, is called whenever something has come.
+    """
+
+    __slots__ = ("done", "error", "number", "value", "wake")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.done = False
         self.value: Any = None
         self.error: JobdError | None = None
+        self.wake: Callable[[], object] | None = None
 
     def settle(self, value: Any, error: JobdError | None) -> None:
         """Take the answer."""
         self.done, self.value, self.error = True, value, error
+        self._came()
+
+    def _came(self) -> None:
+        if self.wake is not None:
+            self.wake()
 
     def result(self) -> Any:
         """Return the value. Raises the error."""
@@ -104,6 +119,7 @@ class Reading(Answer):
         while (ready := self._early.pop(self._count + 1, None)) is not None:
             self._items.append(ready)
             self._count += 1
+        self._came()
         self._finish()
 
     def ends(self, sent: int, value: Any, error: JobdError | None) -> None:
@@ -117,11 +133,14 @@ class Reading(Answer):
 
 
 class Session:
-    """One link of a client. What it returns is to be sent, what arrives goes to `receive`."""
+    """One link of a client: what it returns is to be sent, what arrives goes to `receive`.
+
+    `welcome` is the node's id, once it has said hello.
+    """
 
     def __init__(self, token: str) -> None:
         self.process = f"client-{secrets.token_hex(6)}"
-        self.node = ""  # its id, once it has said hello
+        self.welcome = Answer(0)
         self._token = token
         self._numbers = count(1)
         self._asked: dict[int, Answer] = {}
@@ -129,11 +148,11 @@ class Session:
     @property
     def is_waiting(self) -> bool:
         """Whether any question has no answer yet."""
-        return bool(self._asked)
+        return bool(self._asked) or not self.welcome.done
 
     # -- to the node
 
-    def hello(self) -> Frames:
+    def hello(self) -> bytes:
         """Say who this is."""
         hello = Hello(
             self.process,
@@ -143,76 +162,72 @@ class Session:
             features=("streams",),
             key=secrets.token_bytes(16),
         )
-        return self._frames(Kind.HELLO, body=encode_hello(hello))
+        return self._part(Kind.HELLO, body=encode_hello(hello))
 
-    def ask(self, message: Any, timeout_s: float, to: str = addresses.API) -> tuple[Answer, Frames]:
+    def ask(self, message: Any, timeout_s: float, to: str) -> tuple[Answer, bytes]:
         """Ask an actor of the node; the answer is what `receive` settles."""
-        number = next(self._numbers)
-        answer = self._asked[number] = Answer(number)
-        return answer, self._question(number, message, to, deadline_ms=int(timeout_s * 1_000))
+        answer = Answer(next(self._numbers))
+        part = self._question(answer, message, to, deadline_ms=max(1, int(timeout_s * 1_000)))
+        return answer, part
 
-    def read(self, message: Any) -> tuple[Reading, Frames]:
+    def read(self, message: Any) -> tuple[Reading, bytes]:
         """Ask the API for a stream."""
-        number = next(self._numbers)
-        reading = Reading(number)
-        self._asked[number] = reading
+        reading = Reading(next(self._numbers))
         items, size = _CREDIT
-        return reading, self._question(number, message, addresses.API, items=items, size=size)
+        return reading, self._question(reading, message, addresses.API, items=items, size=size)
 
-    def grant(self, reading: Reading) -> Frames | None:
+    def grant(self, reading: Reading) -> bytes | None:
         """Let a stream go on, once enough of it was taken."""
         due = reading.due()
         if due is None:
             return None
         to = self._address(addresses.API)
-        return self._frames(Kind.CREDIT, corr=reading.number, dst=to, items=due[0], size=due[1])
+        return self._part(Kind.CREDIT, corr=reading.number, dst=to, items=due[0], size=due[1])
 
-    def cancel(self, reading: Reading) -> Frames | None:
+    def cancel(self, reading: Reading) -> bytes | None:
         """Read no more of a stream."""
         if self._asked.pop(reading.number, None) is None:
             return None
-        return self._frames(Kind.CANCEL, corr=reading.number, dst=self._address(addresses.API))
+        return self._part(Kind.CANCEL, corr=reading.number, dst=self._address(addresses.API))
 
     def forget(self, answer: Answer) -> None:
         """Wait no longer for an answer: it is ignored when it comes."""
         self._asked.pop(answer.number, None)
 
-    def ping(self) -> Frames:
+    def ping(self) -> bytes:
         """Show that this process lives."""
-        return self._frames(Kind.PING)
+        return self._part(Kind.PING)
 
-    def goodbye(self) -> Frames:
+    def goodbye(self) -> bytes:
         """Part."""
-        return self._frames(Kind.GONE)
+        return self._part(Kind.GONE)
 
-    def _question(self, number: int, message: Any, to: str, **fields: Any) -> Frames:
-        name, body, blobs = _VOCABULARY.encode(message)
-        frames = self._frames(
-            Kind.ASK, corr=number, dst=self._address(to), type=name, body=body, **fields
-        )
-        return [*frames, *blobs]
+    def _question(self, answer: Answer, message: Any, to: str, **fields: Any) -> bytes:
+        name, body, _ = _VOCABULARY.encode(message)
+        self._asked[answer.number] = answer
+        to = self._address(to)
+        return self._part(Kind.ASK, corr=answer.number, dst=to, type=name, body=body, **fields)
 
     def _address(self, actor: str) -> str:
-        return f"jobd://{self.node}{actor}"
+        return f"jobd://{self.welcome.value}{actor}"
 
-    def _frames(self, kind: Kind, **fields: Any) -> Frames:
-        envelope = Envelope(VERSION, int(kind), incarnation=_INCARNATION, **fields)
-        return [DIRECT, frame_of([_ENCODER.encode(envelope)])]
+    def _part(self, kind: Kind, **fields: Any) -> bytes:
+        return _ENCODER.encode(Envelope(VERSION, int(kind), incarnation=_INCARNATION, **fields))
 
     # -- from the node
 
-    def receive(self, frames: Frames) -> None:
+    def receive(self, frames: list[bytes]) -> None:
         """Take a message. Raises what ends the session: a refusal, a good-bye, BadFrame."""
         if len(frames) < 2:
             raise BadFrame("a message without an envelope")
-        blobs = tuple(bytes(blob) for blob in frames[2:])
+        blobs = tuple(frames[2:])
         for envelope in decode_frame(frames[1]):
             self._on(envelope, blobs)
 
     def _on(self, envelope: Envelope, blobs: tuple[bytes, ...]) -> None:
         kind = envelope.kind
         if kind == Kind.HELLO:
-            self.node = decode_hello(envelope.body).node
+            self.welcome.settle(decode_hello(envelope.body).node, None)
         elif kind == Kind.ERROR and envelope.corr == 0:
             raise decode_error(envelope.body)
         elif kind == Kind.GONE and not envelope.dst:
@@ -249,5 +264,6 @@ class Session:
     def fail(self, error: JobdError) -> None:
         """Settle all that waits: the link is lost."""
         asked, self._asked = self._asked, {}
-        for answer in asked.values():
-            answer.settle(None, error)
+        for answer in (self.welcome, *asked.values()):
+            if not answer.done:
+                answer.settle(None, error)

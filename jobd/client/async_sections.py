@@ -1,0 +1,70 @@
+"""`client.kv` and `client.tokens` of the asyncio client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from jobd.api.kv import KvItem
+from jobd.api.tokens import Minted, TokenView
+from jobd.client import node_operations as nodes
+from jobd.client.flow import cas_flow, get_flow, mint_key
+from jobd.client.node_operations import Stored
+
+if TYPE_CHECKING:
+    from jobd.client.async_calls import AsyncCalls
+
+__all__ = ["AsyncKeyValues", "AsyncTokens"]
+
+
+class AsyncKeyValues:
+    """Values by namespace and key: bytes up to 64 KiB, each with its revision."""
+
+    def __init__(self, client: AsyncCalls) -> None:
+        self._client = client
+
+    async def get(self, namespace: str, key: str) -> Stored | None:
+        """Return a value with its revision, None when there is none."""
+        return await self._client.run(get_flow(namespace, key))
+
+    async def put(
+        self, namespace: str, key: str, value: bytes, *, if_match: int | None = None
+    ) -> KvItem:
+        """Put a value; with `if_match` only where it is at that revision (PreconditionFailed)."""
+        return await self._client.call(nodes.put_value(namespace, key, value, if_match))
+
+    async def create(self, namespace: str, key: str, value: bytes) -> KvItem:
+        """Put a value where there is none. Raises PreconditionFailed."""
+        return await self._client.call(nodes.put_value(namespace, key, value, None, absent=True))
+
+    async def cas(self, namespace: str, key: str, old: bytes | None, new: bytes) -> bool:
+        """Put `new` if the value is `old` (None: if there is none), and say whether it was."""
+        return await self._client.run(cas_flow(namespace, key, old, new))
+
+    async def delete(self, namespace: str, key: str, *, if_match: int | None = None) -> None:
+        """Delete a value. Raises NotFound, PreconditionFailed."""
+        return await self._client.call(nodes.delete_value(namespace, key, if_match))
+
+    def list(self, namespace: str, prefix: str = "") -> AsyncIterator[KvItem]:
+        """Yield the keys of a namespace in their order."""
+        return self._client.pages(partial(nodes.list_values, namespace, prefix), None)
+
+
+class AsyncTokens:
+    """Who may do what."""
+
+    def __init__(self, client: AsyncCalls) -> None:
+        self._client = client
+
+    async def list(self) -> list[TokenView]:
+        """Return the tokens, without their secrets."""
+        return (await self._client.call(nodes.list_tokens())).items
+
+    async def create(self, name: str, scopes: Sequence[str], *, ttl: str | None = None) -> Minted:
+        """Mint a token with some of the scopes read, run, write, admin; its text comes once."""
+        return await self._client.call(nodes.create_token(name, scopes, ttl, mint_key()))
+
+    async def revoke(self, token_id: str) -> None:
+        """Revoke a token. Raises NotFound."""
+        return await self._client.call(nodes.revoke_token(token_id))

@@ -1,0 +1,165 @@
+"""How the blocking client performs operations: over which connection, how often, to which node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from actors.errors import JobdError
+from jobd.api.message import ApiReply
+from jobd.client.address import find_nodes
+from jobd.client.artifact import Writer
+from jobd.client.flow import Flow
+from jobd.client.follow import Follow, Gap, items_of
+from jobd.client.operation import Again, Operation, any_operation
+from jobd.client.pool import Pool
+from jobd.client.retry import TIMEOUT_S, Nodes, Retry
+
+__all__ = ["PAGE", "Calls"]
+
+T = TypeVar("T")
+PAGE: Final = 100  # items asked for at once
+
+
+class Calls:
+    """What `Client` is made of; see there."""
+
+    def __init__(
+        self,
+        address: str | Iterable[str] | None = None,
+        *,
+        token: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._nodes = Nodes(partial(find_nodes, address, token))
+        self._pool = Pool(self._nodes)
+        self._timeout_s = timeout_s
+
+    def close(self) -> None:
+        """Part with the nodes."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """The node that is in use."""
+        return self._nodes.current
+
+    def api(
+        self,
+        name: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        again: Again = "once",
+        takes_s: float = 0.0,
+    ) -> ApiReply:
+        """Call any operation of openapi.json and return its answer as it is.
+
+        `again="safe"` says that sending it twice is as good as once; `takes_s` is how long the node
+        may take by intent. Raises what it is refused with.
+        """
+        return self.call(
+            any_operation(name, params or {}, query or {}, body, headers or {}, again, takes_s)
+        )
+
+    def call(self, asked: Operation[T]) -> T:
+        """Perform an operation; see `jobd.client.retry` for when it is sent again."""
+        retry = Retry(asked, self._nodes, self._timeout_s)
+        while True:
+            address = self.address
+            try:
+                with self._pool.connection() as connection:
+                    reply = connection.request(asked.request, retry.left_s)
+                return asked.value_of(reply)
+            except JobdError as error:
+                time.sleep(retry.after(error, address))
+
+    def run(self, flow: Flow[T]) -> T:
+        """Perform what is made of several operations."""
+        answer: Any = None
+        failed: JobdError | None = None
+        while True:
+            try:
+                asked = flow.send(answer) if failed is None else flow.throw(failed)
+            except StopIteration as done:
+                value: T = done.value
+                return value
+            try:
+                answer, failed = self.call(asked), None
+            except JobdError as error:
+                failed = error
+
+    def pages(
+        self, page_of: Callable[[str | None, int], Operation[Any]], limit: int | None
+    ) -> Iterator[Any]:
+        """Yield the items of a list, page by page."""
+        cursor = None
+        while True:
+            page = self.call(page_of(cursor, min(limit or PAGE, PAGE)))
+            for item in page.items:
+                yield item
+                if limit is not None:
+                    limit -= 1
+                    if limit == 0:
+                        return
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def follow(self, stream: Follow[T]) -> Iterator[T | Gap]:
+        """Yield a stream's items, across broken links."""
+        retry = Retry(stream.operation, self._nodes, self._timeout_s)
+        while not stream.is_over:
+            address = self.address
+            try:
+                yield from self._follow_once(stream, retry)
+            except JobdError as error:
+                time.sleep(retry.after(error, address))
+
+    def _follow_once(self, stream: Follow[T], retry: Retry) -> Iterator[T | Gap]:
+        with self._pool.connection() as connection:
+            reading = connection.read(stream.request())
+            try:
+                # A caller who was away for long finds the link lost: it goes on over another.
+                while connection.is_fresh and connection.has_next(reading):
+                    retry.reset()
+                    for item in items_of(connection.take(reading)):
+                        told = stream.read(item)
+                        if told is not None:
+                            yield told
+            finally:
+                connection.cancel(reading)
+            if reading.done:
+                stream.operation.value_of(ApiReply.of(reading.result()))
+
+    def fetch(self, asked: Operation[bytes], writer: Writer) -> None:
+        """Write the bytes that an operation answers with, in pieces or at once."""
+        retry = Retry(asked, self._nodes, self._timeout_s)
+        while True:
+            address = self.address
+            writer.restart()
+            try:
+                with self._pool.connection() as connection:
+                    reading = connection.read(asked.request)
+                    while connection.has_next(reading):
+                        writer.write(connection.take(reading))
+                    writer.write(asked.value_of(ApiReply.of(reading.result())))
+                return
+            except JobdError as error:
+                time.sleep(retry.after(error, address))
