@@ -77,9 +77,9 @@ class Fail(msgspec.Struct, frozen=True):
 class Item(msgspec.Struct, frozen=True):
     """Send the next item of a stream; `Reply` ends it, `Fail` ends it with an error.
 
-    `to` is the kept `context.reply` of a question that was asked with `stream`. While `to.has_room`
-    is false its reader has not yet taken what it got: an item then fails the stream with Busy. The
-    actor is told `StreamCredit(to)` when there is room again, `StreamClosed(to)` when nobody reads.
+    `to` is the kept `context.reply` of a question that was asked with `stream`; `to.items` says how
+    many may be sent now. One more fails the stream with Busy. The actor is told `StreamCredit(to)`
+    when there is room again, `StreamClosed(to)` when nobody reads.
     """
 
     to: ReplyTo | None

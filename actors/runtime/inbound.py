@@ -101,45 +101,46 @@ def _on_terminated(link: Link, peer: Peer, envelope: Envelope) -> None:
 
 def _on_reply(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
     reply = peer.answered(envelope)
-    stream = peer.stream(envelope.corr, ends=True) if reply is None else None
-    if reply is None and stream is None:
-        return  # its asker has given up
+    if reply is None:
+        _on_stream(link, peer, envelope, blobs)
+        return
     try:
-        value = link.vocabulary.decode(envelope.type, envelope.body, blobs)
+        reply.set(link.vocabulary.decode(envelope.type, envelope.body, blobs))
     except BadFrame as error:
-        if reply is not None:
-            reply.fail(error)
-        if stream is not None:
-            stream.end(0, None, error)
+        reply.fail(error)
         raise
-    if reply is not None:
-        reply.set(value)
-    if stream is not None:
-        stream.end(envelope.items, value, None)
 
 
 def _on_error(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
     reply = peer.answered(envelope)
-    if reply is not None:
+    if reply is None:
+        _on_stream(link, peer, envelope, blobs)
+    else:
         reply.fail(decode_error(envelope.body))
-        return
-    stream = peer.stream(envelope.corr, ends=True)
-    if stream is not None:
-        stream.end(envelope.items, None, decode_error(envelope.body))
 
 
-def _on_item(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+def _on_stream(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
+    """Pass on an item or the end of a stream; its last items may come behind its end."""
     stream = peer.stream(envelope.corr)
     if stream is None:
-        return  # it was closed meanwhile
+        return  # its reader, or the asker of a question, has given up
     try:
-        value = link.vocabulary.decode(envelope.type, envelope.body, blobs)
+        if envelope.kind == Kind.ERROR:
+            stream.end(envelope.items, None, decode_error(envelope.body))
+        else:
+            value = link.vocabulary.decode(envelope.type, envelope.body, blobs)
+            if envelope.kind == Kind.REPLY:
+                stream.end(envelope.items, value, None)
+            else:
+                size = len(memoryview(envelope.body)) + sum(map(len, blobs))
+                stream.item(envelope.items, value, size)
     except BadFrame as error:
         stream.upstream.cancel()
         stream.end(0, None, error)
         raise
-    size = len(memoryview(envelope.body)) + sum(map(len, blobs))
-    stream.item(envelope.items, value, size)
+    finally:
+        if stream.is_over:
+            peer.forget_stream(envelope.corr)
 
 
 def _on_credit(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
@@ -198,7 +199,7 @@ HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {
     Kind.CREDIT: _on_credit,
     Kind.ERROR: _on_error,
     Kind.GONE: _on_gone,
-    Kind.ITEM: _on_item,
+    Kind.ITEM: _on_stream,
     Kind.PING: _on_ping,
     Kind.REPLY: _on_reply,
     Kind.TELL: _on_letter,

@@ -145,9 +145,13 @@ class Peer:
         reply, *_ = self._asked.pop(envelope.corr, (None,))
         return reply
 
-    def stream(self, number: int, *, ends: bool = False) -> Stream[Any] | None:
+    def stream(self, number: int) -> Stream[Any] | None:
         """Return the stream that a question began."""
-        return self._streams.pop(number, None) if ends else self._streams.get(number)
+        return self._streams.get(number)
+
+    def forget_stream(self, number: int) -> None:
+        """Forget a stream that is over."""
+        self._streams.pop(number, None)
 
     def terminated(self, message: Terminated, watcher: str) -> None:
         """Pass on that a watched address there has ended."""
@@ -192,7 +196,7 @@ class _Upstream:
         self._send(Kind.CREDIT, items=items, size=size)
 
     def cancel(self) -> None:
-        self._peer.stream(self._number, ends=True)
+        self._peer.forget_stream(self._number)
         self._send(Kind.CANCEL)
 
     def _send(self, kind: Kind, items: int = 0, size: int = 0) -> None:

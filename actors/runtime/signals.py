@@ -40,7 +40,7 @@ class Terminated(msgspec.Struct, frozen=True):
 
 
 class StreamCredit(msgspec.Struct, frozen=True):
-    """The stream `to` (a kept `context.reply`) has room again; it had none since an `Item`."""
+    """The stream `to` (a kept `context.reply`) has room again. It may have ended meanwhile."""
 
     to: Any
 

@@ -60,7 +60,7 @@ class Stream(Generic[T]):
         self._taken_items = 0
         self._taken_bytes = 0
         self._last: int | None = None  # the number of the last item, when it is known
-        self._is_over = False
+        self.is_over = False
         self._error: BaseException | None = None
         self._waiting: LoopFuture[None] | None = None
         self._batch: deque[T] = deque()  # the reader's
@@ -102,10 +102,11 @@ class Stream(Generic[T]):
         self._engine.on_host(self._close)
 
     def _close(self) -> None:
-        if not self._is_over:
+        if not self.is_over:
             self._over(None)
             self.upstream.cancel()
         self._items.clear()
+        self._batch.clear()
 
     def _arrival(self) -> LoopFuture[None]:
         if self._waiting is None:
@@ -119,7 +120,7 @@ class Stream(Generic[T]):
         """
         self._give_back()
         if not self._items:
-            return None if self._is_over else self._arrival()
+            return None if self.is_over else self._arrival()
         most_items, most_bytes = (credit // 2 for credit in self.credit)
         while self._items:
             item, size = self._items.popleft()
@@ -133,7 +134,7 @@ class Stream(Generic[T]):
     def _give_back(self) -> None:
         items, size = self._taken_items, self._taken_bytes
         self._taken_items = self._taken_bytes = 0
-        if items and not self._is_over:
+        if items and not self.is_over:
             self._owed_items += items
             self._owed_bytes += size
             self.upstream.grant(items, size)
@@ -144,7 +145,7 @@ class Stream(Generic[T]):
         """Take an item of a size in bytes, by default what it says of itself; return the size."""
         if size is None:
             size = len(value) if isinstance(value, bytes | bytearray | str) else _NOMINAL_BYTES
-        if self._is_over or number < self._next:
+        if self.is_over or number < self._next:
             return size
         if self._owed_items <= 0 or self._owed_bytes <= 0:
             self._over(JobdError("the producer sent more than it was asked for"))
@@ -162,7 +163,7 @@ class Stream(Generic[T]):
 
     def end(self, sent: int, value: Any, error: BaseException | None) -> None:
         """Take the end, behind so many items; a few of them may still be on their way."""
-        if self._is_over:
+        if self.is_over:
             return
         self.value = value
         self._last, self._error = sent, error
@@ -173,13 +174,13 @@ class Stream(Generic[T]):
             self._over(self._error)
 
     def _over(self, error: BaseException | None) -> None:
-        self._is_over = True
+        self.is_over = True
         self._error = error
         self._early.clear()
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiting is not None and (self._items or self._is_over):
+        if self._waiting is not None and (self._items or self.is_over):
             waiting, self._waiting = self._waiting, None
             waiting.set()
 

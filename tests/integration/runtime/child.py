@@ -6,8 +6,8 @@ import asyncio
 import sys
 
 from actors.runtime import LoopHost
-from actors.runtime.vocabulary import Vocabulary
 from actors.runtime.link import Link
+from actors.runtime.vocabulary import Vocabulary
 from tests.unit.runtime.messages import Bang, Count, Counter, Finish
 
 

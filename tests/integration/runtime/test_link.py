@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -200,7 +201,7 @@ class RawChild:
         batch = frame_of([msgspec.msgpack.encode(each) for each in envelopes])
         self.socket.send_multipart([DIRECT, batch])
 
-    def hello(self, incarnation: int = 1, **versions: int) -> None:
+    def hello(self, incarnation: int = 1, **versions: Any) -> None:
         body = msgspec.Raw(msgspec.msgpack.encode(Hello("child", incarnation, **versions)))
         self.send(Envelope(1, Kind.HELLO, body=body, incarnation=incarnation))
 
