@@ -8,6 +8,7 @@ __all__ = [
     "AGENT",
     "API",
     "AUDIT",
+    "DISK_WATCH",
     "EVENT_BUS",
     "EXECUTION",
     "HISTORY",
@@ -25,6 +26,7 @@ __all__ = [
 
 AGENT: Final = "/agent"
 API: Final = "/api"
+DISK_WATCH: Final = "/disk_watch"
 AUDIT: Final = "/audit"
 EVENT_BUS: Final = "/events"
 EXECUTION: Final = "/execution"

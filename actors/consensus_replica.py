@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from actors import addresses
+from actors import addresses, limits
 from actors.core.consensus.group import Apply, Group, Input, NotSynced, Submit, Synced
 from actors.core.consensus.group import Effects as GroupEffects
 from actors.core.ports import Row
@@ -41,6 +41,7 @@ __all__ = [
     "ConsensusReplica",
     "Nudge",
     "Published",
+    "Room",
     "Settle",
     "SubmitTxn",
     "Subscribe",
@@ -55,6 +56,7 @@ class SubmitTxn(msgspec.Struct, frozen=True):
 
     txn: Txn
     opens_session: bool = False
+    grows: bool = False  # it takes on something new: refused while there is little room
 
 
 class Subscribe(msgspec.Struct, frozen=True):
@@ -63,6 +65,13 @@ class Subscribe(msgspec.Struct, frozen=True):
 
 class Barrier(msgspec.Struct, frozen=True):
     """Answered once all that was submitted here before it is applied, or was refused."""
+
+
+class Room(msgspec.Struct, frozen=True):
+    """Whether the disk has room for something new."""
+
+    system_lane: ClassVar[bool] = True
+    there: bool
 
 
 class Settle(msgspec.Struct, frozen=True):
@@ -119,11 +128,16 @@ class ConsensusReplica(LoopActor):
         self._write_is_due = False
         self._settling: list[ReplyTo] = []
         self._full_since: float | None = None
+        self._has_room = True
 
     @property
-    def read_only(self) -> bool:
-        """Whether the disk refused the last write."""
-        return self._full_since is not None
+    def read_only(self) -> str | None:
+        """Why writes are refused: the disk refused the last one, or has too little room left."""
+        if self._full_since is not None:
+            return "the disk is full"
+        if self._has_room:
+            return None
+        return f"{limits.DISK_PERCENT} % of the disk's space or more is in use"
 
     def on_start(self) -> Effects:
         """Write what the replay of the log brought, if anything."""
@@ -138,8 +152,9 @@ class ConsensusReplica(LoopActor):
         if self._session == 0 and not message.opens_session:
             self._early.append((message, context))
             return
-        if self._full_since is not None and not self._may_probe():
-            full = ReadOnly("the disk is full: the node is read-only", remedy="free some space")
+        little_room = message.grows and not self._has_room
+        if little_room or (self._full_since is not None and not self._may_probe()):
+            full = ReadOnly(f"{self.read_only}: the node is read-only", remedy="free some space")
             yield Fail(context.reply, full)
             return
         self._ticket += 1
@@ -162,6 +177,12 @@ class ConsensusReplica(LoopActor):
             return False
         self._full_since = now
         return True
+
+    @handles(Room)
+    def room(self, message: Room, context: Context) -> Effects:
+        """Take on something new, or no more."""
+        self._has_room = message.there
+        return None
 
     # -- what the log says
 

@@ -113,6 +113,9 @@ AUDIT_SEGMENT_BYTES: Final = 4 * 1024 * 1024  # a new segment is begun
 AUDIT_KEEP_BYTES: Final = 1024 * 1024 * 1024  # the oldest segment goes; the trail says so
 AUDIT_KEEP_S: Final = 365 * 24 * 3600  # likewise
 
+DISK_LOGS_PERCENT: Final = 85  # of the data's file system in use: the oldest job logs go
+DISK_PERCENT: Final = 95  # likewise: nothing new is taken on (ReadOnly) until less is in use
+
 # -- doors
 BODY_BYTES: Final = SPEC_FILE_BYTES  # 413
 HTTP_CONNECTIONS: Final = 6_000  # also 500 below the open files allowed; a further one gets 503

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,9 @@ from actors.errors import JobdError, NotFound
 from actors.model import keys
 from actors.runtime import After, Context, Effects, Fail, Reply, Tell, ThreadActor, handles
 
-__all__ = ["Archive", "Archived", "Forget", "ForgetOthers", "ReadLog", "RunLog"]
+__all__ = ["Archive", "Archived", "Forget", "ForgetOthers", "MakeRoom", "ReadLog", "RunLog"]
 
+_log: Final = logging.getLogger(__name__)
 _PRUNE_EVERY_S: Final = 60.0
 _RETRY_S: Final = 1.0
 
@@ -59,6 +61,12 @@ class ForgetOthers(msgspec.Struct, frozen=True):
     """These are all jobs that have a record: a `Forget` for any other was lost, with its node."""
 
     known: frozenset[str]
+
+
+class MakeRoom(msgspec.Struct, frozen=True):
+    """The disk fills up: let the oldest logs go, this many bytes or all there are."""
+
+    needed_bytes: int
 
 
 class _Prune(msgspec.Struct, frozen=True):
@@ -132,6 +140,15 @@ class RunLog(ThreadActor):
         """
         here = self._logs.jobs() | self._artifacts.jobs()
         return [Tell(self.address, Forget(job_id)) for job_id in sorted(here - message.known)]
+
+    @handles(MakeRoom)
+    def make_room(self, message: MakeRoom, context: Context) -> Effects:
+        """Let the oldest logs go before their time."""
+        with suppress(JobdError):  # the disk refuses: the next look at it asks again
+            gone = self._logs.shrink(message.needed_bytes)
+            if gone:
+                _log.warning("the disk fills up: the logs of the %d oldest attempts went", gone)
+        return None
 
     def on_stop(self) -> None:
         """Release the files."""

@@ -43,6 +43,8 @@ class Scheduler(StoreActor):
 
     mailbox_limit = 10_000  # all slots may become free at once, and none says so twice
 
+    grows = True  # an attempt writes a log and an output
+
     def __init__(self, view: View, *, node: str, total: NodeCapacity, slots: int) -> None:
         super().__init__(view)
         self._node = node

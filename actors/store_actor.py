@@ -10,7 +10,7 @@ D3  No handler waits: the answer of a transaction comes as a message, then `deci
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -49,6 +49,8 @@ class _DecideAgain(msgspec.Struct, frozen=True):
 class StoreActor(LoopActor):
     """Follows the feed; subclasses keep what they derive and say what is to be decided."""
 
+    grows: ClassVar[bool] = False  # its transactions take on something new
+
     def __init__(self, view: View) -> None:
         super().__init__()
         self.view = view
@@ -84,7 +86,9 @@ class StoreActor(LoopActor):
         """Submit a decision unless there is none, or one of this entity is under way (D2)."""
         if txn is not None and entity not in self._in_flight:
             self._in_flight[entity] = None
-            yield Ask(addresses.REPLICA, SubmitTxn(txn), Decided(entity), timeout_s=None)
+            yield Ask(
+                addresses.REPLICA, SubmitTxn(txn, grows=self.grows), Decided(entity), timeout_s=None
+            )
 
     # -- the feed
 

@@ -38,7 +38,7 @@ SECTIONS = {
     "decisions": "What was chosen, and why.",
 }
 READ_FIRST = ("install", "first-node", "first-job", "architecture")  # the others by name
-UNITS = {"BYTES": "bytes", "MS": "ms", "S": "s"}
+UNITS = {"BYTES": "bytes", "MS": "ms", "PERCENT": "%", "S": "s"}
 
 
 class Limit(NamedTuple):

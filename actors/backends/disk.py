@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from actors.core.ports import DiskUsage
 from actors.errors import JobdError, ReadOnly, StorageFailed
 
-__all__ = ["NO_ROOM", "Disk", "DiskFile", "refusal", "refusing"]
+__all__ = ["NO_ROOM", "Disk", "DiskFile", "disk_usage", "refusal", "refusing"]
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK: Final = 1 << 20
@@ -32,6 +33,13 @@ def refusal(what: str, error: OSError) -> JobdError:
         f"{what}: {error.strerror or error}",
         remedy="Check the disk (dmesg, SMART), then start the node again.",
     )
+
+
+def disk_usage(path: Path) -> DiskUsage:
+    """Return how full the file system of a path is. Raises OSError."""
+    found = os.statvfs(path)
+    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    return DiskUsage(used, used + found.f_bavail * found.f_frsize)
 
 
 @contextmanager

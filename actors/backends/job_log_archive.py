@@ -179,6 +179,16 @@ class Archive:
             gone += self._drop(key)
         return gone
 
+    def shrink(self, needed_bytes: int) -> int:
+        """Remove the oldest until `needed_bytes` are freed, or nothing is left."""
+        gone = 0
+        for _, size, key in self._units():
+            if needed_bytes <= 0:
+                break
+            needed_bytes -= size
+            gone += self._drop(key)
+        return gone
+
     def _units(self) -> list[tuple[int, int, int | str]]:
         """What can be removed at once, oldest first: (last end, bytes, segment or attempt)."""
         units: list[tuple[int, int, int | str]] = []

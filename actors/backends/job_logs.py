@@ -113,6 +113,11 @@ class JobLogs:
         """
         return self._archive.prune(now_ms - keep_s * 1000, keep_bytes)
 
+    @refusing("the job logs")
+    def shrink(self, needed_bytes: int) -> int:
+        """Remove the oldest archived logs until this much is freed; return how many went."""
+        return self._archive.shrink(needed_bytes)
+
     def _read_spool(
         self, name: str, from_seq: int, limit: int, stream: int | None
     ) -> LogPage | None:

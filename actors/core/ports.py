@@ -14,6 +14,7 @@ from actors.model.event import Event
 
 __all__ = [
     "ArtifactStore",
+    "DiskUsage",
     "EventLog",
     "EventPage",
     "JobLogStore",
@@ -169,6 +170,13 @@ class LogPage(NamedTuple):
     gaps: list[tuple[int, int]]
 
 
+class DiskUsage(NamedTuple):
+    """A file system as `df` counts it: bytes in use, and in use or free for this user."""
+
+    used: int
+    total: int
+
+
 class SupervisorPort(Protocol):
     """The node's end of the link to its job supervisor. What arrives comes as messages."""
 
@@ -204,6 +212,9 @@ class JobLogStore(Protocol):
 
     def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
         """Drop the oldest logs past these limits; return how many went."""
+
+    def shrink(self, needed_bytes: int) -> int:
+        """Drop the oldest logs until this much is freed, or none is left; return how many went."""
 
     def close(self) -> None:
         """Release the files."""

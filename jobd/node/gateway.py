@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -46,7 +46,6 @@ from jobd.api.gateway import (
 from jobd.api.job_views import revision_of
 from jobd.api.node_views import ActorView, NodeView
 from jobd.node.actor_rows import ActorRows
-from jobd.node.backups import Backups
 from jobd.node.repeats import Repeats
 from jobd.node.secrets import Secrets
 from jobd.node.submission import Submissions
@@ -67,6 +66,7 @@ class StatusSource(NamedTuple):
     forecast: Callable[[JobSpec], dict[str, Any]]
     node: Callable[[], NodeView]
     tails: EventTails
+    stage_backup: Callable[[], Awaitable[StagedBackup]]
 
 
 class NodeGateway:
@@ -83,7 +83,6 @@ class NodeGateway:
         source: StatusSource,
         vault: Vault,
         audit: Audit,
-        backups: Backups,
     ) -> None:
         self._host = host
         self._state = state
@@ -91,7 +90,6 @@ class NodeGateway:
         self._new_id = new_id
         self._artifacts = artifacts
         self._source = source
-        self._backups = backups
         self._writer = Writer(host)
         self._repeats = Repeats(state, self._writer, clock=clock, new_id=new_id)
         self._actor_rows = ActorRows(host)
@@ -157,7 +155,7 @@ class NodeGateway:
             txn = cancel(self._state, job_id, reason, self._clock.now_ms())
             return txn if txn is not None else entry.revision
 
-        revision: int = await self._writer.write(decide)
+        revision: int = await self._writer.write(decide, frees=True)
         return revision
 
     async def delete_job(self, job_id: str, if_match: int | None = None) -> None:
@@ -178,7 +176,7 @@ class NodeGateway:
                 remedy="its clock was set back: delete the job once it has caught up",
             )
         while self._state.get(keys.job(job_id)) is not None:
-            if await self._writer.write(decide) is None:
+            if await self._writer.write(decide, frees=True) is None:
                 await asyncio.sleep(_BUCKET_PAUSE_S)
 
     def _job(self, job_id: str) -> Entry:
@@ -320,7 +318,7 @@ class NodeGateway:
             check_match(entry.revision, if_match)
             return Txn((at(name, entry.revision),), ((name, None),), now_ms=self._clock.now_ms())
 
-        revision: int = await self._writer.write(decide)
+        revision: int = await self._writer.write(decide, frees=True)
         return revision
 
     # -- tokens
@@ -370,7 +368,7 @@ class NodeGateway:
 
     async def stage_backup(self) -> StagedBackup:
         """Copy what the node must not lose."""
-        return await self._backups.stage()
+        return await self._source.stage_backup()
 
     def status(self) -> NodeStatus:
         """Return what this node says of itself."""

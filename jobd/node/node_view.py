@@ -19,7 +19,7 @@ def node_view(
     incarnation: int,
     uptime_s: float,
     waits_for: str,
-    read_only: bool,
+    read_only: str | None,
     addresses: dict[str, str],
 ) -> NodeView:
     """Return the view of the node with this capacity; `waits_for` is why it takes no work yet."""
@@ -27,7 +27,7 @@ def node_view(
     session = entry.noun if entry is not None and entry.noun.incarnation == incarnation else None
     conditions = [Condition("not_ready", f"waits for {waits_for}")] if waits_for else []
     if read_only:
-        conditions.append(Condition("read_only", "the disk is full"))
+        conditions.append(Condition("read_only", read_only))
     return NodeView(
         id=capacity.node,
         name=capacity.name,

@@ -32,31 +32,39 @@ class Writer:
         self._under_way: set[tuple[str, str]] = set()  # (owner, idempotency key)
 
     async def write(
-        self, decide: Callable[[], Any], *, owner: str = "", key: str = "", job_id: str = ""
+        self,
+        decide: Callable[[], Any],
+        *,
+        owner: str = "",
+        key: str = "",
+        job_id: str = "",
+        frees: bool = False,
     ) -> Any:
         """Return the revision of what `decide` made of the view, or what else it returned.
 
         `key` is the request's idempotency key and `owner` whose it is. Raises InFlight while an
         earlier request with it has no answer; Busy after RULES_RETRIES conflicts; OutcomeUnknown,
-        naming `key` and `job_id`, when the answer did not come in time.
+        naming `key` and `job_id`, when the answer did not come in time; ReadOnly while the disk is
+        full or, unless the write `frees` something, nearly so.
         """
         if not key:
-            return await self._write(decide, key, job_id)
+            return await self._write(decide, key, job_id, frees)
         if (owner, key) in self._under_way:
             raise InFlight(f"the first request with the key {key} has no answer yet")
         self._under_way.add((owner, key))
         try:
-            return await self._write(decide, key, job_id)
+            return await self._write(decide, key, job_id, frees)
         finally:
             self._under_way.discard((owner, key))
 
-    async def _write(self, decide: Callable[[], Any], key: str, job_id: str) -> Any:
+    async def _write(self, decide: Callable[[], Any], key: str, job_id: str, frees: bool) -> Any:
         for _ in range(limits.RULES_RETRIES):
             txn = decide()
             if not isinstance(txn, Txn):
                 return txn
             try:
-                result = await self._host.ask(addresses.REPLICA, SubmitTxn(txn))
+                message = SubmitTxn(txn, grows=not frees)
+                result = await self._host.ask(addresses.REPLICA, message)
             except (AskTimeout, ActorUnavailable) as error:
                 raise OutcomeUnknown(
                     "the write was not answered in time; it may still hold",

@@ -13,13 +13,14 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from actors import addresses
 from actors.audit_trail import AuditTrail
 from actors.backends.artifacts import Artifacts
 from actors.backends.audit_log import AuditSegments
+from actors.backends.disk import disk_usage
 from actors.backends.event_segments import EventSegments
 from actors.backends.job_logs import JobLogs
 from actors.backends.job_supervisor.client import SupervisorClient
@@ -31,7 +32,8 @@ from actors.core.explain import explain, forecast
 from actors.core.ports import StateStore
 from actors.core.sealing import Vault
 from actors.core.supervisor_protocol import SupervisorFrame
-from actors.errors import Corrupt, JobdError, StorageFailed
+from actors.disk_watch import DiskWatch
+from actors.errors import JobdError, StorageFailed
 from actors.event_bus import EventBus
 from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
@@ -70,7 +72,7 @@ from jobd.node.supervisor_port import ReconnectingPort
 from jobd.node.wiring.backup import backups_of
 from jobd.node.wiring.capacity import own_capacity
 from jobd.node.wiring.seal_box import open_seal_box
-from jobd.node.wiring.stores import open_store
+from jobd.node.wiring.stores import open_events, open_store
 
 __all__ = ["Node"]
 
@@ -78,17 +80,6 @@ _log: Final = logging.getLogger(__name__)
 _TASK_SET_IDLE_S: Final = 60.0
 _SETTLE_S: Final = 2.0
 _SHUTDOWN_S: Final = 2.0
-
-
-def _open_events(directory: Path) -> EventSegments:
-    """Open the event log. It is derived: a damaged one costs old events and no job."""
-    try:
-        return EventSegments.open(directory)
-    except Corrupt as error:
-        raise Corrupt(
-            error.message,
-            remedy=f"move {directory} away: the node starts without the events of before",
-        ) from error
 
 
 class _Disk(NamedTuple):
@@ -133,7 +124,7 @@ class Node:
     def _open_disk(self) -> _Disk:
         data = self._directory.path
         store = open_store(self._config.storage.engine, data)
-        events = _open_events(data / "events")
+        events = open_events(data / "events")
         log = SegmentLog.open(data / "log")
         recovered = recover(log, store, events)
         _log.info(
@@ -190,6 +181,8 @@ class Node:
         self._spawn(
             addresses.RUN_LOG, lambda: RunLog(JobLogs(self._directory.path), self._artifacts)
         )
+        usage = partial(disk_usage, self._directory.path)
+        self._spawn(addresses.DISK_WATCH, lambda: DiskWatch(usage))
         host.entities(
             addresses.task_set(""),
             lambda address: TaskSet(state, keys.last(address)),
@@ -288,6 +281,8 @@ class Node:
         return make_id(open_ms, secrets.randbits(80))
 
     def _make_gateway(self) -> NodeGateway:
+        engine, store = self._config.storage.engine, self._disk.store
+        backups = backups_of(self.host, self._directory, engine, store)
         return NodeGateway(
             self.host,
             self.state,
@@ -296,9 +291,6 @@ class Node:
             artifacts=self._artifacts,
             vault=self._vault,
             audit=self.audit,
-            backups=backups_of(
-                self.host, self._directory, self._config.storage.engine, self._disk.store
-            ),
             source=StatusSource(
                 status=self._status,
                 health=self._health,
@@ -306,6 +298,7 @@ class Node:
                 forecast=self._forecast,
                 node=self._node,
                 tails=self._tails,
+                stage_backup=backups.stage,
             ),
         )
 
@@ -322,7 +315,7 @@ class Node:
             slots_free=capacity.slots_free,
             jobs={state: count for state, count in jobs.items() if count},
             storage={"engine": self._config.storage.engine, **self._disk.store.stats()},
-            read_only="the disk is full" if self._actors[addresses.REPLICA].read_only else None,
+            read_only=self._actors[addresses.REPLICA].read_only,
         )
 
     def _node(self) -> NodeView:

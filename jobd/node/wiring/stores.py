@@ -6,19 +6,21 @@ import shutil
 from pathlib import Path
 from typing import IO, Final
 
+from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
 from actors.backends.state_copy import export_ndjson, import_ndjson, migrate
 from actors.backends.state_memory import MemoryStateStore
 from actors.backends.state_rocksdb import RocksdbStateStore
 from actors.backends.state_sqlite import SqliteStateStore
 from actors.core.ports import StateStore
-from actors.errors import ConfigError, Conflict, DataDirectory
+from actors.errors import ConfigError, Conflict, Corrupt, DataDirectory
 
 __all__ = [
     "engine_of",
     "export_store",
     "import_store",
     "migrate_store",
+    "open_events",
     "open_store",
     "store_name",
 ]
@@ -56,6 +58,17 @@ def open_store(engine: str, data: Path) -> StateStore:
             remedy=f"set storage.engine: {found}, or run `jobctl store migrate --to {engine}`",
         )
     return _open(engine, data)
+
+
+def open_events(directory: Path) -> EventSegments:
+    """Open the event log. It is derived: a damaged one costs old events and no job."""
+    try:
+        return EventSegments.open(directory)
+    except Corrupt as error:
+        raise Corrupt(
+            error.message,
+            remedy=f"move {directory} away: the node starts without the events of before",
+        ) from error
 
 
 def migrate_store(data: Path, to: str) -> int:

@@ -43,6 +43,56 @@ def fill(place: Path) -> Path:
     return filler
 
 
+def fill_to(place: Path, percent: int) -> Path:
+    """Have this much of the file system in use."""
+    found = os.statvfs(place)
+    taken = found.f_blocks * percent // 100 - (found.f_blocks - found.f_bfree)
+    assert taken > 0, f"{percent} % are in use already"
+    filler = place / f"filler-{percent}"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, taken * found.f_frsize)
+    return filler
+
+
+def test_the_oldest_logs_go_before_the_disk_is_full(small_disk: Path) -> None:
+    script = "head -c 1500000 /dev/zero | tr '\\0' '\\n'"
+    with running(small_disk / "data", "--slots", "2") as node:
+        jobs = [node.submit(shell=script) for _ in range(8)]
+        for job_id in jobs:
+            node.ended(job_id)
+        fill_to(small_disk, 84)
+        time.sleep(3)
+        assert all(node.call("GET", f"/jobs/{job_id}/logs?limit=1")["items"] for job_id in jobs)
+        fill_to(small_disk, 90)
+        until(lambda: not node.call("GET", f"/jobs/{jobs[1]}/logs?limit=1")["items"])
+        time.sleep(3)  # another look finds enough room
+        assert node.call("GET", f"/jobs/{jobs[-1]}/logs?limit=1")["items"], "the newest stay"
+        assert node.job(jobs[0])["state"] == "succeeded", "only its log went"
+        node.ended(node.submit(cmd="true"))
+
+
+def test_a_nearly_full_disk_takes_nothing_new_and_lets_what_runs_end(small_disk: Path) -> None:
+    with running(small_disk / "data", "--slots", "1") as node:
+        runs = node.submit(shell="until test -e go; do sleep 0.1; done", cwd=str(small_disk))
+        waits = node.submit(cmd="true")
+        until(lambda: node.job(runs)["state"] == "running")
+        filler = fill_to(small_disk, 96)
+        until(lambda: node.call("GET", "/status")["read_only"])
+        with pytest.raises(Refused) as caught:
+            node.submit(cmd="true")
+        assert (caught.value.status, caught.value.body["title"]) == (503, "Read-only")
+        assert "95 % of the disk's space" in caught.value.body["detail"]
+        (small_disk / "go").touch()
+        assert node.ended(runs)["state"] == "succeeded"
+        time.sleep(1.5)
+        assert node.job(waits)["state"] == "pending", "no attempt starts that may write"
+        node.call("POST", f"/jobs/{waits}/cancel", {})
+        assert node.ended(waits)["state"] == "cancelled", "what frees room is taken"
+        filler.unlink()
+        until(lambda: not node.call("GET", "/status")["read_only"])
+        assert node.ended(node.submit(cmd="true"))["state"] == "succeeded"
+
+
 def test_a_full_disk_is_told_nothing_is_lost_and_the_node_resumes(small_disk: Path) -> None:
     with running(small_disk / "data", "--slots", "2") as node:
         held = {"cmd": "true", "trigger": {"delay": "1h"}, "input": "x" * 40_000}

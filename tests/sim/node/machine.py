@@ -95,7 +95,6 @@ class NodeSim:
             source=cast(Any, None),
             vault=self._vault,
             audit=cast(Any, None),
-            backups=cast(Any, None),
         )
 
     # -- the actors, as in the wiring
