@@ -27,7 +27,7 @@ class TimerHandle(Protocol):
 class Closing(Protocol):
     """What ends with the actor that it was asked of."""
 
-    def fail(self, error: BaseException) -> None:
+    def lose(self, error: BaseException) -> None:
         """Tell who waits for it."""
 
 

@@ -18,6 +18,7 @@ tcp for clients, which it admits. Who connects has one neighbour, the node. Rule
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
@@ -60,6 +61,7 @@ __all__ = ["Link", "Refusal"]
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _NODE: Final[Lane] = b"node"  # the lanes of who connects
 _BULK: Final[Lane] = b"bulk"
+_FAREWELL_S: Final = 0.05
 _WINDOWS_KEPT: Final = 64  # of processes without a link
 
 
@@ -291,6 +293,11 @@ class Link:
             self.lose(process, "the link was closed")
         for lane in lanes:
             self.send_on(lane, self.encode(Kind.GONE))
+        if lanes and not self.connects:
+            self._wire.flush()
+            time.sleep(
+                _FAREWELL_S
+            )  # who connects drops what it has not read of a closed connection
         for wire in {self._wire, self._bulk}:
             wire.close()
         self._context.term()

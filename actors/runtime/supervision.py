@@ -255,7 +255,7 @@ class Supervision:
             timer.cancel()
         cell.timers = None
         for stream in list(cell.streams or ()):
-            stream.fail(ActorUnavailable(f"{cell.address} ended meanwhile", maybe_executed=True))
+            stream.lose(ActorUnavailable(f"{cell.address} ended meanwhile", maybe_executed=True))
         for address in cell.watching or ():
             watched = self._engine.cells.get(address)
             if watched is not None and watched.watchers:

@@ -120,7 +120,7 @@ class Wire:
 
     def close(self) -> None:
         """Send what is left, and close."""
-        self._flush()
+        self.flush()
         self._loop.remove_reader(self._descriptor)
         self._socket.close()
 
@@ -145,7 +145,7 @@ class Wire:
         self._is_due = False
         if self._socket.closed:
             return
-        self._flush()
+        self.flush()
         for _ in range(_MESSAGES_PER_TURN):
             try:
                 lane = self._lane
@@ -172,7 +172,8 @@ class Wire:
                 frames.append(frame)
         return frames
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand the socket what it takes."""
         for lane in list(self._outboxes):
             outbox = self._outboxes[lane]
             try:
