@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import zmq
 
@@ -19,8 +19,12 @@ from jobd.client.async_connection import AsyncConnection
 from jobd.client.calls import PAGE
 from jobd.client.flow import Flow
 from jobd.client.follow import Follow, Gap, items_of
-from jobd.client.operation import Again, Operation, any_operation
+from jobd.client.handles import NAMESPACE, find_actor
+from jobd.client.operation import Again, Operation, as_it_is, operation
 from jobd.client.retry import TIMEOUT_S, Nodes, Retry
+
+if TYPE_CHECKING:
+    from actors import ActorHandle
 
 __all__ = ["AsyncCalls"]
 
@@ -85,7 +89,16 @@ class AsyncCalls:
         may take by intent. Raises what it is refused with.
         """
         return await self.call(
-            any_operation(name, params or {}, query or {}, body, headers or {}, again, takes_s)
+            operation(
+                name,
+                as_it_is,
+                params=params,
+                query=query,
+                body=body,
+                headers=headers,
+                again=again,
+                takes_s=takes_s,
+            )
         )
 
     async def call(self, asked: Operation[T]) -> T:
@@ -95,10 +108,26 @@ class AsyncCalls:
             address = self.address
             try:
                 connection = await self._connect()
-                reply = await connection.request(asked.request, retry.left_s)
-                return asked.value_of(reply)
+                answer = await connection.ask(asked.request, retry.left_s, asked.to)
+                return asked.value_of(answer)
             except JobdError as error:
                 await asyncio.sleep(retry.after(error, address))
+
+    async def watch(self, address: str, timeout_s: float | None = None) -> str:
+        """Wait until an actor of the node has ended for good and return the reason.
+
+        Raises AskTimeout when the time is over, ActorUnavailable when the link breaks.
+        """
+        connection = await self._connect()
+        return await connection.watch(address, timeout_s)
+
+    async def get_actor(self, name: str, *, namespace: str = NAMESPACE) -> ActorHandle:
+        """Return a handle of the user's actor that has a name. Raises NotFound.
+
+        Its calls go over the process's own link (`actors.connect`), which the first use makes.
+        """
+        token = self._nodes.token
+        return await asyncio.to_thread(find_actor, self.address, token, name, namespace)
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform what is made of several operations."""
@@ -157,7 +186,7 @@ class AsyncCalls:
                         yield told
         finally:
             connection.cancel(reading)
-        stream.operation.value_of(ApiReply.of(reading.result()))
+        stream.operation.value_of(reading.result())
 
     async def fetch(self, asked: Operation[bytes], writer: Writer) -> None:
         """Write the bytes that an operation answers with, in pieces or at once."""
@@ -170,7 +199,7 @@ class AsyncCalls:
                 reading = connection.read(asked.request)
                 while await connection.has_next(reading):
                     writer.write(connection.take(reading))
-                writer.write(asked.value_of(ApiReply.of(reading.result())))
+                writer.write(asked.value_of(reading.result()))
                 return
             except JobdError as error:
                 await asyncio.sleep(retry.after(error, address))

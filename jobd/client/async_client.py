@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal, overload
 
+from actors.runtime.cell import ActorRow
 from jobd.api.cluster import ClusterView
 from jobd.api.events import Emitted, EventView
 from jobd.api.gateway import NodeStatus, Until
@@ -217,9 +218,13 @@ class AsyncClient(AsyncCalls):
         """Yield the live actors of the node."""
         return self.pages(partial(nodes.list_actors, prefix), None)
 
-    async def get_actor(self, address: str) -> ActorView:
-        """Return one live actor of the node, by its address."""
-        return await self.call(nodes.get_actor(address))
+    async def inspect(self, address: str) -> ActorRow:
+        """Return what an actor of the node (`/scheduler`) says of itself, from its own turn."""
+        return await self.call(nodes.inspect_actor(address))
+
+    async def ping(self, address: str) -> int:
+        """Return an actor's incarnation, from its own turn: a wedged one does not answer."""
+        return await self.call(nodes.ping_actor(address))
 
     # -- streams that begin, and pages that end, with a question of their own
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import zmq
 
-from actors import addresses, limits
+from actors import limits
 from actors.errors import AskTimeout, JobdError
-from jobd.api.message import ApiReply, ApiRequest
+from jobd.api.message import ApiRequest
 from jobd.client.connection import HELLO_S, SLICE_S, probe, socket_of, unreachable
 from jobd.client.session import Answer, Reading, Session, message_of
 
@@ -63,7 +63,15 @@ class AsyncConnection:
     async def ask(self, message: Any, timeout_s: float, to: str) -> Any:
         """Return the answer of an actor. Raises AskTimeout, and what the answer says."""
         self._check()
-        answer, part = self.session.ask(message, timeout_s, to)
+        return await self._settled(*self.session.ask(message, timeout_s, to), timeout_s)
+
+    async def watch(self, actor: str, timeout_s: float | None) -> str:
+        """Wait until an actor has ended for good and return the reason. Raises AskTimeout."""
+        self._check()
+        reason: str = await self._settled(*self.session.watch(actor), timeout_s)
+        return reason
+
+    async def _settled(self, answer: Answer, part: bytes, timeout_s: float | None) -> Any:
         self._send(part)
         try:
             await self._arrival(answer, timeout_s)
@@ -72,10 +80,6 @@ class AsyncConnection:
         finally:
             self.session.forget(answer)
         return answer.result()
-
-    async def request(self, request: ApiRequest, timeout_s: float) -> ApiReply:
-        """Return the API's answer."""
-        return ApiReply.of(await self.ask(request, timeout_s, addresses.API))
 
     def read(self, request: ApiRequest) -> Reading:
         """Begin to read a stream."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from actors.errors import JobdError
 from jobd.api.message import ApiReply
@@ -14,9 +14,13 @@ from jobd.client.address import find_nodes
 from jobd.client.artifact import Writer
 from jobd.client.flow import Flow
 from jobd.client.follow import Follow, Gap, items_of
-from jobd.client.operation import Again, Operation, any_operation
+from jobd.client.handles import NAMESPACE, find_actor
+from jobd.client.operation import Again, Operation, as_it_is, operation
 from jobd.client.pool import Pool
 from jobd.client.retry import TIMEOUT_S, Nodes, Retry
+
+if TYPE_CHECKING:
+    from actors import ActorHandle
 
 __all__ = ["PAGE", "Calls"]
 
@@ -75,7 +79,16 @@ class Calls:
         may take by intent. Raises what it is refused with.
         """
         return self.call(
-            any_operation(name, params or {}, query or {}, body, headers or {}, again, takes_s)
+            operation(
+                name,
+                as_it_is,
+                params=params,
+                query=query,
+                body=body,
+                headers=headers,
+                again=again,
+                takes_s=takes_s,
+            )
         )
 
     def call(self, asked: Operation[T]) -> T:
@@ -85,10 +98,25 @@ class Calls:
             address = self.address
             try:
                 with self._pool.connection() as connection:
-                    reply = connection.request(asked.request, retry.left_s)
-                return asked.value_of(reply)
+                    answer = connection.ask(asked.request, retry.left_s, asked.to)
+                return asked.value_of(answer)
             except JobdError as error:
                 time.sleep(retry.after(error, address))
+
+    def watch(self, address: str, timeout_s: float | None = None) -> str:
+        """Wait until an actor of the node has ended for good and return the reason.
+
+        Raises AskTimeout when the time is over, ActorUnavailable when the link breaks.
+        """
+        with self._pool.connection() as connection:
+            return connection.watch(address, timeout_s)
+
+    def get_actor(self, name: str, *, namespace: str = NAMESPACE) -> ActorHandle:
+        """Return a handle of the user's actor that has a name. Raises NotFound.
+
+        Its calls go over the process's own link (`actors.connect`), which the first use makes.
+        """
+        return find_actor(self.address, self._nodes.token, name, namespace)
 
     def run(self, flow: Flow[T]) -> T:
         """Perform what is made of several operations."""
@@ -146,7 +174,7 @@ class Calls:
             finally:
                 connection.cancel(reading)
             if reading.done:
-                stream.operation.value_of(ApiReply.of(reading.result()))
+                stream.operation.value_of(reading.result())
 
     def fetch(self, asked: Operation[bytes], writer: Writer) -> None:
         """Write the bytes that an operation answers with, in pieces or at once."""
@@ -159,7 +187,7 @@ class Calls:
                     reading = connection.read(asked.request)
                     while connection.has_next(reading):
                         writer.write(connection.take(reading))
-                    writer.write(asked.value_of(ApiReply.of(reading.result())))
+                    writer.write(asked.value_of(reading.result()))
                 return
             except JobdError as error:
                 time.sleep(retry.after(error, address))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, overload
 
+from actors.runtime.cell import ActorRow
 from jobd.api.cluster import ClusterView
 from jobd.api.events import Emitted, EventView
 from jobd.api.gateway import NodeStatus, Until
@@ -223,9 +224,13 @@ class Client(Calls):
         """Yield the live actors of the node."""
         return self.pages(partial(nodes.list_actors, prefix), None)
 
-    def get_actor(self, address: str) -> ActorView:
-        """Return one live actor of the node, by its address."""
-        return self.call(nodes.get_actor(address))
+    def inspect(self, address: str) -> ActorRow:
+        """Return what an actor of the node (`/scheduler`) says of itself, from its own turn."""
+        return self.call(nodes.inspect_actor(address))
+
+    def ping(self, address: str) -> int:
+        """Return an actor's incarnation, from its own turn: a wedged one does not answer."""
+        return self.call(nodes.ping_actor(address))
 
     # -- pages that end
 

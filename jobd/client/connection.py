@@ -16,10 +16,10 @@ from typing import Any, Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from actors import addresses, limits
+from actors import limits
 from actors.errors import ActorUnavailable, AskTimeout
-from jobd.api.message import ApiReply, ApiRequest
-from jobd.client.session import Reading, Session, message_of
+from jobd.api.message import ApiRequest
+from jobd.client.session import Answer, Reading, Session, message_of
 
 __all__ = ["HELLO_S", "IDLE_S", "SLICE_S", "Connection", "probe", "socket_of", "unreachable"]
 
@@ -97,19 +97,22 @@ class Connection:
 
     def ask(self, message: Any, timeout_s: float, to: str) -> Any:
         """Return the answer of an actor. Raises AskTimeout, and what the answer says."""
-        answer, part = self.session.ask(message, timeout_s, to)
+        return self._settled(*self.session.ask(message, timeout_s, to), timeout_s)
+
+    def watch(self, actor: str, timeout_s: float | None) -> str:
+        """Wait until an actor has ended for good and return the reason. Raises AskTimeout."""
+        reason: str = self._settled(*self.session.watch(actor), timeout_s)
+        return reason
+
+    def _settled(self, answer: Answer, part: bytes, timeout_s: float | None) -> Any:
         self._send(part)
         self._heard_s = self._sent_s
-        deadline = self._sent_s + timeout_s
+        deadline = None if timeout_s is None else self._sent_s + timeout_s
         while not answer.done:
             self._step()
-            if not answer.done and time.monotonic() > deadline:
+            if not answer.done and deadline is not None and time.monotonic() > deadline:
                 raise AskTimeout(f"no answer from {self.address} by the deadline")
         return answer.result()
-
-    def request(self, request: ApiRequest, timeout_s: float) -> ApiReply:
-        """Return the API's answer."""
-        return ApiReply.of(self.ask(request, timeout_s, addresses.API))
 
     def read(self, request: ApiRequest) -> Reading:
         """Begin to read a stream."""

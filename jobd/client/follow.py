@@ -42,7 +42,7 @@ class Follow(Generic[T]):
 
     def request(self) -> ApiRequest:
         """Return what is to be asked to go on."""
-        request = self.operation.request
+        request: ApiRequest = self.operation.request
         if not self._after:
             return request
         headers = {**request.headers, "Last-Event-ID": self._after}

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.errors import InvalidInput
+from actors.runtime.cell import ActorRow
+from actors.runtime.signals import Inspect, Ping
 from jobd.api.actor_tree import ActorPage
 from jobd.api.cluster import ClusterView, NodePage
 from jobd.api.events import Emitted, EventPageView
 from jobd.api.gateway import NodeStatus
 from jobd.api.kv import KvItem, KvPage
 from jobd.api.message import ApiReply
-from jobd.api.node_views import ActorView, NodeView
+from jobd.api.node_views import NodeView
 from jobd.api.tokens import Minted, TokenPage
 from jobd.client.operation import Operation, Query, nothing, operation, reads_as
 
@@ -22,16 +25,17 @@ __all__ = [
     "create_token",
     "delete_value",
     "emit_event",
-    "get_actor",
     "get_cluster",
     "get_node",
     "get_status",
     "get_value",
+    "inspect_actor",
     "list_actors",
     "list_events",
     "list_nodes",
     "list_tokens",
     "list_values",
+    "ping_actor",
     "put_value",
     "revoke_token",
     "stream_events",
@@ -71,10 +75,14 @@ def list_actors(prefix: str, cursor: str | None, limit: int) -> Operation[ActorP
     return operation("list_actors", reads_as(ActorPage), query=query)
 
 
-def get_actor(address: str) -> Operation[ActorView]:
-    """Return one live actor."""
-    params = {"address": address.lstrip("/")}
-    return operation("get_actor", reads_as(ActorView), params=params)
+def inspect_actor(address: str) -> Operation[ActorRow]:
+    """Return what an actor of the node says of itself, from its own turn."""
+    return Operation(Inspect(), lambda row: ActorRow(*row), to=_of_the_node(address))
+
+
+def ping_actor(address: str) -> Operation[int]:
+    """Return an actor's incarnation, from its own turn: a wedged one does not answer."""
+    return Operation(Ping(), int, to=_of_the_node(address))
 
 
 def list_events(query: Query) -> Operation[EventPageView]:
@@ -146,6 +154,14 @@ def create_token(name: str, scopes: Sequence[str], ttl: str | None, key: str) ->
 def revoke_token(token_id: str) -> Operation[None]:
     """Revoke a token."""
     return operation("revoke_token", nothing, params={"id": token_id}, again="once")
+
+
+def _of_the_node(address: str) -> str:
+    if not address.startswith("/"):
+        raise InvalidInput(
+            f"{address!r} is no address of a node's actor", remedy="They look like /scheduler."
+        )
+    return address
 
 
 def _condition(if_match: int | None) -> dict[str, str]:

@@ -4,75 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from actors import addresses
 from jobd.api.message import ApiReply, ApiRequest
 from jobd.client.failure import error_of
 
-__all__ = ["Again", "Operation", "Query", "any_operation", "nothing", "operation", "reads_as"]
+__all__ = ["Again", "Operation", "Query", "as_it_is", "nothing", "operation", "reads_as"]
 
 T = TypeVar("T")
-Again = Literal["safe", "once"]
-Query = dict[str, Any]
+Again: TypeAlias = Literal["safe", "once"]
+Query: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
-    """One request.
+    """One request to an actor of the node, by default to the API.
 
     `again` says what a second sending is: `safe` is as good as one, since it only looks, or has a
     key by which the node knows it; `once` may be another change, so it is sent again only when the
     first is known not to have been done. `takes_s` is how long the node may take by intent, on top
-    of the client's time.
+    of the client's time. `value_of` is given the answer, and raises the error that it is.
     """
 
-    request: ApiRequest
-    read: Callable[[ApiReply], T]
+    request: Any
+    value_of: Callable[[Any], T]
     again: Again = "safe"
     takes_s: float = 0.0
     key: str = ""  # the idempotency key that it carries
-
-    def value_of(self, reply: ApiReply) -> T:
-        """Return what an answer says. Raises the error that it is."""
-        if reply.status >= 400:
-            raise error_of(reply.status, reply.body)
-        return self.read(reply)
+    to: str = addresses.API
 
 
 def operation(
     name: str,
     read: Callable[[ApiReply], T],
     *,
-    params: dict[str, str] | None = None,
-    query: Query | None = None,
+    params: Mapping[str, str] | None = None,
+    query: Mapping[str, Any] | None = None,
     body: bytes = b"",
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     again: Again = "safe",
     takes_s: float = 0.0,
     key: str = "",
 ) -> Operation[T]:
-    """Make an operation; parameters of the query that are None are left out."""
+    """Make an operation of the API; parameters of the query that are None are left out."""
     sent = dict(headers or {})
     if key:
         sent["Idempotency-Key"] = key
-    request = ApiRequest(name, params or {}, _pairs(query or {}), sent, body)
-    return Operation(request, read, again, takes_s, key)
-
-
-def any_operation(
-    name: str,
-    params: Mapping[str, str],
-    query: Mapping[str, Any],
-    body: bytes,
-    headers: Mapping[str, str],
-    again: Again,
-    takes_s: float,
-) -> Operation[ApiReply]:
-    """Make an operation whose answer stays as it is."""
-    request = ApiRequest(name, dict(params), _pairs(query), dict(headers), body)
-    return Operation(request, lambda reply: reply, again, takes_s)
+    request = ApiRequest(name, dict(params or {}), _pairs(query or {}), sent, body)
+    return Operation(request, lambda answer: read(_accepted(answer)), again, takes_s, key)
 
 
 def reads_as(type_: type[T]) -> Callable[[ApiReply], T]:
@@ -83,6 +65,18 @@ def reads_as(type_: type[T]) -> Callable[[ApiReply], T]:
 
 def nothing(reply: ApiReply) -> None:
     """Read an answer without a body."""
+
+
+def as_it_is(reply: ApiReply) -> ApiReply:
+    """Leave an answer as it is."""
+    return reply
+
+
+def _accepted(answer: Any) -> ApiReply:
+    reply = ApiReply.of(answer)
+    if reply.status >= 400:
+        raise error_of(reply.status, reply.body)
+    return reply
 
 
 def _pairs(query: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -33,6 +33,7 @@ from actors.runtime.envelope import (
 )
 from actors.runtime.header import DIRECT
 from actors.runtime.hello import Hello, decode_hello, encode_hello
+from actors.runtime.signals import Terminated
 from actors.runtime.vocabulary import Vocabulary
 from jobd.api.message import ApiRequest
 
@@ -144,6 +145,7 @@ class Session:
         self._token = token
         self._numbers = count(1)
         self._asked: dict[int, Answer] = {}
+        self._watched: dict[str, Answer] = {}  # by address
 
     @property
     def is_waiting(self) -> bool:
@@ -194,6 +196,13 @@ class Session:
         """Wait no longer for an answer: it is ignored when it comes."""
         self._asked.pop(answer.number, None)
 
+    def watch(self, actor: str) -> tuple[Answer, bytes]:
+        """Be told when an actor of the node ends for good; the answer is the reason."""
+        address = self._address(actor)
+        answer = self._watched[address] = Answer(0)
+        source = f"jobd://{self.process}/watcher"
+        return answer, self._part(Kind.WATCH, dst=address, src=source)
+
     def ping(self) -> bytes:
         """Show that this process lives."""
         return self._part(Kind.PING)
@@ -232,6 +241,11 @@ class Session:
             raise decode_error(envelope.body)
         elif kind == Kind.GONE and not envelope.dst:
             raise ActorUnavailable("the node has said good-bye", maybe_executed=True)
+        elif kind == Kind.TELL and envelope.type == Terminated.__name__:
+            ended = _VOCABULARY.decode(envelope.type, envelope.body)
+            answer = self._watched.pop(ended.address, None)
+            if answer is not None:
+                answer.settle(ended.reason, None)
         elif kind in (Kind.REPLY, Kind.ERROR):
             self._on_end(envelope, blobs)
         elif kind == Kind.ITEM:
@@ -264,6 +278,7 @@ class Session:
     def fail(self, error: JobdError) -> None:
         """Settle all that waits: the link is lost."""
         asked, self._asked = self._asked, {}
-        for answer in (self.welcome, *asked.values()):
+        watched, self._watched = self._watched, {}
+        for answer in (self.welcome, *asked.values(), *watched.values()):
             if not answer.done:
                 answer.settle(None, error)
