@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
-from actors.errors import InvalidInput, JobdError
-from actors.runtime.engine import Engine
+from actors import limits
+from actors.errors import ActorUnavailable, AskTimeout, InvalidInput, JobdError
+from actors.runtime.address import SCHEME
+from actors.runtime.host import LoopHost
 from actors.runtime.invoke import Invoke
+from actors.runtime.letter import Letter
 from actors.runtime.link import Link
+from actors.runtime.registry import DIRECTORY_TYPES, Register, Resolve, Unregister
+from actors.runtime.remote.handle import ActorHandle, Caller
 from actors.runtime.remote.messages import CancelCall, Describe, Description, Kill
+from actors.runtime.remote.names import Key
 from actors.runtime.remote.ref import Ref
+from actors.runtime.remote.registrar import Registrar
 from actors.runtime.vocabulary import Vocabulary
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "OnLoop"]
+
+OnLoop = Callable[[Callable[[], object]], None]
+_REGISTRAR: Final = "/registrar"
 
 
 def _vocabulary() -> Vocabulary:
-    vocabulary = Vocabulary([CancelCall, Describe, Description, Kill])
+    vocabulary = Vocabulary([CancelCall, Describe, Description, Kill, *DIRECTORY_TYPES])
     vocabulary.expose(Invoke, "read")  # the blueprint knows what its methods need
     vocabulary.expose(CancelCall, "run")
     vocabulary.expose(Describe, "read")
@@ -25,46 +38,106 @@ def _vocabulary() -> Vocabulary:
 
 
 class Connection:
-    """A link of this process as a client. `open` and `close` are for the loop's thread."""
+    """A link of this process as a client; the `NameService` of its names. For any thread."""
 
-    def __init__(self, engine: Engine, process: str, endpoint: str, token: str) -> None:
+    def __init__(
+        self, host: LoopHost, on_loop: OnLoop, caller: Caller, process: str, endpoint: str
+    ) -> None:
         if not endpoint.startswith(("tcp://", "ipc://")):
             raise InvalidInput(
                 f"{endpoint[:80]!r} is no address of a node",
                 remedy="It begins with tcp://, for example tcp://127.0.0.1:7800.",
             )
         self.endpoint = endpoint
-        self._engine = engine
+        self._host = host
+        self._on_loop = on_loop
+        self._caller = caller
         self._process = process
-        self._token = token
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
-        self.node = ""
+        self._directory = ""
 
-    def open(self, opened: Ref[str]) -> None:
-        """Say hello; the ref gets the node's id, or why it wants no such process."""
+    # -- opening and closing
+
+    def open(self, token: str, timeout_s: float) -> None:
+        """Say hello and wait. Raises ActorUnavailable, and why the node wants no such process."""
+        opened: Ref[str] = Ref(self.endpoint, 0)
+        self._on_loop(partial(self._open, token, opened))
+        try:
+            self._directory = f"{SCHEME}{opened.get(timeout=timeout_s)}/directory"
+        except AskTimeout:
+            none = f"no node answers at {self.endpoint} within {timeout_s:g} s"
+            raise ActorUnavailable(none, maybe_executed=False) from None
+
+    def keep(self, own: Callable[[], dict[Key, ActorHandle]]) -> None:
+        """Register the names that this process has, now and after each loss. Raises Conflict."""
+        for key, handle in own().items():
+            self.register(key, handle, get_if_exists=False)
+        registrar = partial(
+            Registrar,
+            self._directory,
+            lambda: [_registration(key, handle, False) for key, handle in own().items()],
+        )
+        self._on_loop(partial(self._host.spawn, registrar, _REGISTRAR))
+
+    def close(self) -> None:
+        """Say good-bye: who calls actors of this process is told at once."""
+        self._on_loop(self._close)
+
+    def _open(self, token: str, opened: Ref[str]) -> None:
         self._link = Link(
-            self._engine,
+            self._host,
             self.endpoint,
             node=self._process,
             incarnation=1,
             vocabulary=_vocabulary(),
-            token=self._token,
+            token=token,
         )
-        self._opening = asyncio.get_running_loop().create_task(self._greet(self._link, opened))
+        greeting = self._greet(self._link, opened)
+        self._opening = asyncio.get_running_loop().create_task(greeting)
 
     async def _greet(self, link: Link, opened: Ref[str]) -> None:
         try:
-            self.node = await link.ready
+            opened.set(await link.ready)
         except JobdError as error:
-            self.close()
             opened.fail(error)
-        else:
-            opened.set(self.node)
 
-    def close(self) -> None:
-        """Say good-bye: who calls actors of this process is told at once."""
+    def _close(self) -> None:
+        if _REGISTRAR in self._host.cells:
+            self._host.stop(_REGISTRAR)
+        if self._opening is not None:
+            self._opening.cancel()
         if self._link is not None:
             link, self._link = self._link, None
             link.close()
-            self._engine.default_route = None
+
+    # -- names
+
+    def register(self, key: Key, handle: ActorHandle, *, get_if_exists: bool) -> str:
+        """Take a name and return the address that has it. Raises Conflict."""
+        entry = self._ask(self._directory, _registration(key, handle, get_if_exists))
+        return str(entry.address)
+
+    def resolve(self, key: Key) -> ActorHandle:
+        """Return the actor that has a name. Raises NotFound."""
+        namespace, name = key
+        entry = self._ask(self._directory, Resolve(name, namespace))
+        known: Description = self._ask(entry.address, Describe())
+        methods = {method.name: method for method in known.methods}
+        return ActorHandle(self._caller, entry.address, known.class_name, methods)
+
+    def unregister(self, key: Key) -> None:
+        """Give a name back; doesn't wait."""
+        namespace, name = key
+        self._on_loop(partial(self._host.tell, self._directory, Unregister(name, namespace)))
+
+    def _ask(self, address: str, message: Any) -> Any:
+        ref: Ref[Any] = Ref(address, 0)
+        self._on_loop(partial(self._host.deliver, address, Letter(message, ref)))
+        return ref.get(timeout=limits.ASK_TIMEOUT_S)
+
+
+def _registration(key: Key, handle: ActorHandle, get_if_exists: bool) -> Register:
+    namespace, name = key
+    methods = tuple(sorted(handle._methods))
+    return Register(name, namespace, handle._address, handle._class_name, methods, get_if_exists)

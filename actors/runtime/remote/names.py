@@ -12,8 +12,9 @@ from typing import Protocol
 from actors.errors import Conflict, NotFound
 from actors.runtime.remote.blueprint import Blueprint
 from actors.runtime.remote.handle import ActorHandle, Caller
+from actors.runtime.remote.ref import refuse_on_the_loop
 
-__all__ = ["NameService", "Names"]
+__all__ = ["Key", "NameService", "Names"]
 
 Key = tuple[str, str]  # namespace, name
 
@@ -63,6 +64,7 @@ class Names:
             raise Conflict(f"an actor of this process is named {options.name!r} already")
         if self.service is not None:
             try:
+                refuse_on_the_loop("making an actor with a name")
                 holder = self.service.register(key, handle, get_if_exists=options.get_if_exists)
             except BaseException:
                 del self._own[key]

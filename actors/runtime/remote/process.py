@@ -23,7 +23,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Final
 
-from actors.errors import ActorDied, ActorUnavailable, AskTimeout, Conflict
+from actors.errors import ActorDied, ActorUnavailable, Conflict
 from actors.model.ids import make_id
 from actors.runtime.address import SCHEME
 from actors.runtime.host import LoopHost
@@ -34,7 +34,7 @@ from actors.runtime.remote.connection import Connection
 from actors.runtime.remote.departures import Departures, refs_in
 from actors.runtime.remote.graveyard import Graveyard
 from actors.runtime.remote.names import Names
-from actors.runtime.remote.ref import Ref
+from actors.runtime.remote.ref import Ref, refuse_on_the_loop
 from actors.runtime.remote.results import Results
 from actors.runtime.remote.user_actor import UserActor
 from actors.runtime.trace import CURRENT
@@ -100,22 +100,22 @@ class Process:
 
     def connect(self, endpoint: str, token: str, timeout_s: float) -> None:
         """Link this process to a node; see `verbs.connect`."""
-        connection = Connection(self.host, self.id, endpoint, token)
+        refuse_on_the_loop("connecting")
         with self._connecting:
             if self.connection is not None:
                 raise Conflict(
                     f"this process is connected to {self.connection.endpoint}",
                     remedy="actors.disconnect() comes first.",
                 )
-            opened: Ref[str] = Ref(endpoint, 0)
-            self.on_loop(partial(connection.open, opened))
+            connection = Connection(self.host, self.on_loop, self, self.id, endpoint)
             try:
-                opened.get(timeout=timeout_s)
-            except BaseException as error:
-                self.on_loop(connection.close)
-                if isinstance(error, AskTimeout):
-                    none = f"no node answers at {endpoint} within {timeout_s:g} s"
-                    raise ActorUnavailable(none, maybe_executed=False) from None
+                connection.open(token, timeout_s)
+                # From here on new names go to the node, so that none is missed.
+                self.names.service = connection
+                connection.keep(self.names.own)
+            except BaseException:
+                self.names.service = None
+                connection.close()
                 raise
             self.connection = connection
 
@@ -123,7 +123,8 @@ class Process:
         """Part from the node; the actors go on in this process."""
         with self._connecting:
             if self.connection is not None:
-                self.on_loop(self.connection.close)
+                self.names.service = None
+                self.connection.close()
                 self.connection = None
 
     def new_address(self) -> str:
