@@ -11,6 +11,7 @@ import click
 from jobd.cli.actor import actor
 from jobd.cli.api import api
 from jobd.cli.apply import apply, diff, plan, validate
+from jobd.cli.audit import audit
 from jobd.cli.backup import backup
 from jobd.cli.client import Refused
 from jobd.cli.complete import CONTEXT
@@ -24,6 +25,7 @@ from jobd.cli.job_create import run
 from jobd.cli.kv import kv
 from jobd.cli.node import cluster, node, status
 from jobd.cli.output import note_problems
+from jobd.cli.secret import secret
 from jobd.cli.session import Session
 from jobd.cli.store import store
 from jobd.cli.token import token
@@ -67,8 +69,8 @@ def cli(
 
 
 for command in (
-    actor, api, apply, backup, cluster, completion, context_, diff, event, job, kv, node, plan, run,
-    status, store, token, top, validate,
+    actor, api, apply, audit, backup, cluster, completion, context_, diff, event, job, kv, node,
+    plan, run, secret, status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -21,7 +21,7 @@ from jobd.cli.discovery import Given, discover
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["ACTOR", "CONTEXT", "JOB", "KV", "NODE", "TOKEN", "Live"]
+__all__ = ["ACTOR", "CONTEXT", "JOB", "KV", "NODE", "SECRET", "TOKEN", "Live"]
 
 CAP_S: Final = 0.3
 LIMIT: Final = 100
@@ -104,6 +104,11 @@ def _nodes(client: Client, typed: str) -> Iterator[Proposal]:
         yield node["name"], f"{node['state']} {node['id']}"
 
 
+def _secrets(client: Client, typed: str) -> Iterator[Proposal]:
+    for secret in client.get("/secrets", limit=LIMIT)["items"]:
+        yield secret["name"], f"of {secret['updated_at']}"
+
+
 def _values(client: Client, typed: str) -> Iterator[Proposal]:
     """Keys, once the namespace is typed: there is no list of namespaces."""
     namespace, slash, prefix = typed.partition("/")
@@ -117,4 +122,5 @@ CONTEXT: Final = _ContextName()
 JOB: Final = Live("job", _jobs)
 KV: Final = Live("value", _values)
 NODE: Final = Live("node", _nodes)
+SECRET: Final = Live("secret", _secrets)
 TOKEN: Final = Live("token", _tokens)

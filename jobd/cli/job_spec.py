@@ -34,6 +34,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 _OPTIONS: Final = (
     click.option("--env", "environment", multiple=True, metavar="K=V", help="Environment value."),
+    click.option(
+        "--secret",
+        "secrets",
+        multiple=True,
+        metavar="K=NAME",
+        help="Environment value: a secret's.",
+    ),
     click.option("--label", "labels", multiple=True, metavar="K=V", help="Label of the job."),
     click.option("--cpu", type=float, help="Cores that an attempt reserves."),
     click.option("--memory", metavar="SIZE", help="Memory that an attempt reserves: 512MiB."),
@@ -82,7 +89,7 @@ def make_spec(
         spec |= _command(words, exact)
     retry = options["retry"]
     wanted = {
-        "environment": _pairs("--env", options["environment"]),
+        "environment": _environment(options["environment"], options["secrets"]),
         "labels": _pairs("--label", options["labels"]),
         "resources": _given(cpu=options["cpu"], memory=options["memory"]),
         "timeout": options["timeout"],
@@ -153,6 +160,14 @@ def _js(module: str | None, words: Sequence[str]) -> dict[str, Any]:
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _environment(texts: Sequence[str], secrets: Sequence[str]) -> dict[str, Any]:
+    named = {key: {"secret": name} for key, name in _pairs("--secret", secrets).items()}
+    given: dict[str, Any] = _pairs("--env", texts)
+    if twice := given.keys() & named.keys():
+        raise Failure(f"--env and --secret both give {min(twice)}", exit_code=USAGE)
+    return given | named
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ COMMANDS = {
     "cancel_job": "job cancel",
     "create_token": "token create",
     "delete_job": "job delete",
+    "delete_secret": "secret delete",
     "delete_value": "kv delete",
     "emit_event": "event emit",
     "explain_job": "job why",
@@ -29,13 +30,16 @@ COMMANDS = {
     "list_actors": "actor list",
     "list_artifacts": "job artifacts",
     "list_attempts": "job attempts",
+    "list_audit": "audit",
     "list_events": "event list",
     "list_job_events": "job events",
     "list_jobs": "job list",
     "list_nodes": "node list",
+    "list_secrets": "secret list",
     "list_tokens": "token list",
     "list_values": "kv list",
     "plan_job": "plan",
+    "put_secret": "secret put",
     "put_value": "kv put",
     "read_logs": "job logs",
     "retry_job": "job retry",
@@ -45,6 +49,7 @@ COMMANDS = {
     "stage_backup": "backup create",
     "submit_batch": "job batch",
     "submit_job": "job create",
+    "verify_audit": "audit verify",
 }
 # Operations without a command of their own; `jobctl api METHOD PATH` makes any.
 EXEMPT = {
@@ -80,7 +85,7 @@ def leaves(group: click.Group, path: str = "") -> set[str]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             found |= leaves(command, f"{path}{name} ")
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             found.add(path + name)
     return found
 
