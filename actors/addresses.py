@@ -8,6 +8,7 @@ __all__ = [
     "AGENT",
     "API",
     "AUDIT",
+    "DIRECTORY",
     "DISK_WATCH",
     "EVENT_BUS",
     "EXECUTION",
@@ -26,6 +27,7 @@ __all__ = [
 
 AGENT: Final = "/agent"
 API: Final = "/api"
+DIRECTORY: Final = "/directory"
 DISK_WATCH: Final = "/disk_watch"
 AUDIT: Final = "/audit"
 EVENT_BUS: Final = "/events"

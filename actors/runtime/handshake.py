@@ -187,7 +187,7 @@ class Handshake:
         else:
             for known in set(link.lanes.values()):
                 link.lose(known.node, "it was restarted")
-            link.greeted(Peer(link, hello, lane=lane))
+            link.greeted(Peer(link, hello, lane=lane, principal=link.principal))
             self.say_hello(link.bulk_lane, BULK)
 
     def on_refusal(self, lane: Lane, envelope: Envelope) -> None:

@@ -66,7 +66,7 @@ def _on_letter(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None
 def _check_scope(peer: Peer, what: str, scope: str | None) -> None:
     """Refuse what a client may not send. Raises Forbidden."""
     principal = peer.principal
-    if principal is not None and (scope is None or not principal.may(scope)):
+    if principal is not None and (scope is None or (scope and not principal.may(scope))):
         needs = f"needs the scope {scope}" if scope else "is not open to clients"
         raise Forbidden(f"{what[:64] or 'a plain value'} {needs}")
 
@@ -182,15 +182,14 @@ def _on_ping(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
 def _on_gone(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
     """Count a process as lost: the sender itself, or one behind the node."""
     if not envelope.dst:
-        link.lose(peer.node, "it has ended its link")
+        link.lose(peer.node, "it has ended its link", ended=True)
         return
     behind = link.peers.get(envelope.dst)
-    if not link.connects or peer.via is not None:
+    if not link.connects or peer.via is not None or peer.principal is not None:
         raise BadFrame("only its node knows of other processes")
     if behind is not None and behind.via is peer:
         error = decode_error(envelope.body)
-        told = getattr(error, "maybe_executed", True)
-        link.lose(behind.node, error.message, maybe_executed=told)
+        link.lose(behind.node, error.message, error)
 
 
 HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {

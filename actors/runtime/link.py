@@ -80,7 +80,9 @@ class Link:
     `node`, `incarnation`: who this process is; a client draws a name of its own for each run.
     `child`: connect to a node that trusts this process. `token`: connect as a client with it, which
     may be empty. Else bind, and admit with `admit(hello) -> Principal`, again at each heartbeat;
-    without it everyone is trusted. `on_refused` is told each refusal. Make it on the loop.
+    without it everyone is trusted. `on_refused` is told each refusal. `on_node(id)` is called when
+    the node is there, again after it was lost. `principal`: whom it connects to when that is no node
+    but a client like itself, which then speaks for nobody else. Make it on the loop.
 
     Raises ConfigError when the endpoint can't be bound.
     """
@@ -98,6 +100,8 @@ class Link:
         cluster: str = "",
         admit: Admit | None = None,
         on_refused: Callable[[Refusal], object] | None = None,
+        on_node: Callable[[str], object] | None = None,
+        principal: Principal | None = None,
     ) -> None:
         self.engine = engine
         self.vocabulary = vocabulary
@@ -113,6 +117,8 @@ class Link:
         self._prefix = f"{SCHEME}{node}"
         self._windows: OrderedDict[str, tuple[Hello, DedupWindow]] = OrderedDict()
         self._on_refused = on_refused
+        self._on_node = on_node
+        self.principal = principal
         self._last_tick_s = engine.clock.monotonic_s()
         self.handshake = Handshake(self, token=token, cluster=cluster, admit=admit)
         self.relay = Relay(self)
@@ -120,7 +126,7 @@ class Link:
         self._wire = self._open(endpoint, _NODE if self.connects else None)
         self._bulk = self._open(endpoint, _BULK) if self.connects else self._wire
         self.endpoint = self._wire.endpoint
-        if self.connects:
+        if token is not None and principal is None:
             engine.default_route = self
         self._timer: TimerHandle = engine.call_later(0, self._tick)
 
@@ -173,6 +179,8 @@ class Link:
         self.peers[peer.node] = self.lanes[peer.lane] = self.engine.routes[peer.node] = peer
         if self.connects:
             self.ready.set(peer.node)
+            if self._on_node is not None:
+                self._on_node(peer.node)
 
     # -- from here to there
 
@@ -255,8 +263,10 @@ class Link:
             self.handshake.say_hello(_NODE)
         self._timer = self.engine.call_later(limits.HEARTBEAT_S, self._tick)
 
-    def lose(self, process: str, reason: str, *, maybe_executed: bool = True) -> None:
-        """Count a process as lost: it is silent, or known to have ended."""
+    def lose(
+        self, process: str, reason: str, error: JobdError | None = None, *, ended: bool = False
+    ) -> None:
+        """Count a process as lost: it is silent, or known to have ended, and won't come back."""
         peer = self.peers.pop(process, None)
         if peer is None:
             return
@@ -266,8 +276,9 @@ class Link:
                 self.wire_of(lane).drop(lane)
         if self.engine.routes.get(process) is peer:
             del self.engine.routes[process]
-        peer.lost(ActorUnavailable(f"{process}: {reason}", maybe_executed=maybe_executed))
-        self.relay.lost(peer, reason)
+        unavailable = ActorUnavailable(f"{process}: {reason}", maybe_executed=True)
+        peer.lost(error or unavailable)
+        self.relay.lost(peer, unavailable, ended=ended)
         for behind in [each for each in self.peers.values() if each.via is peer]:
             self.lose(behind.node, f"its node is lost: {reason}")
 
@@ -360,6 +371,8 @@ class Link:
             return neighbour
         if not header.source:
             return neighbour
+        if neighbour.principal is not None:
+            raise BadFrame(f"{neighbour.node} is no node")
         peer = self.peers.get(header.source)
         if peer is not None and peer.incarnation != header.incarnation and peer.incarnation:
             self.lose(header.source, "it was restarted")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actors import limits
-from actors.errors import ActorUnavailable, Busy, Forbidden, JobdError
+from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden, JobdError
 from actors.runtime.envelope import VERSION, BadFrame, Envelope, Kind, decode_frame, encode_error
 from actors.runtime.header import Header, encode_header
 from actors.runtime.wire import Frame, Lane
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Relay"]
 
+_MAY_RETURN_S: Final = 2 * limits.PEER_TIMEOUT_S
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -35,6 +36,7 @@ class Relay:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._lost_s: dict[str, float] = {}  # when, of those without a good-bye
 
     def forward(self, source: Peer, lane: Lane, header: Header, frames: list[Frame]) -> None:
         """Send a message on to the process that it is for. Raises BadFrame, Forbidden."""
@@ -45,8 +47,7 @@ class Relay:
             raise BadFrame(f"a batch of {len(frames[1])} bytes, over {limits.ENVELOPE_BYTES}")
         target = link.peers.get(header.to)
         if target is None or target.principal is None:
-            unknown = ActorUnavailable("there is no such process", maybe_executed=False)
-            self._tell_gone(source, header.to[:64], unknown)
+            self._tell_gone(source, header.to[:64], self._absence(header.to))
             return
         source.contacts[target.node] = target.contacts[source.node] = None
         is_bulk = lane == source.bulk and target.bulk is not None
@@ -57,14 +58,25 @@ class Relay:
         else:
             wire.send_message(to, [_stamp(source), *frames[1:]])
 
-    def lost(self, peer: Peer, reason: str) -> None:
+    def lost(self, peer: Peer, error: JobdError, *, ended: bool) -> None:
         """Tell who was in contact with a process that it is lost."""
-        error = ActorUnavailable(f"{peer.node}: {reason}", maybe_executed=True)
+        if peer.principal is not None and not ended:
+            self._lost_s[peer.node] = self._link.engine.clock.monotonic_s()
+            while len(self._lost_s) > limits.CLIENTS:
+                del self._lost_s[next(iter(self._lost_s))]
         for process in peer.contacts:
             other = self._link.peers.get(process)
             if other is not None:
                 other.contacts.pop(peer.node, None)
                 self._tell_gone(other, peer.node, error)
+
+    def _absence(self, process: str) -> JobdError:
+        """Say why there is no such process: it may come back, or it is not here at all."""
+        lost_s = self._lost_s.get(process)
+        now_s = self._link.engine.clock.monotonic_s()
+        if lost_s is None or now_s - lost_s > _MAY_RETURN_S:
+            return DeadLetter(f"there is no process {process[:64]}")
+        return ActorUnavailable(f"{process} is lost", maybe_executed=False)
 
     def resumed(self, peer: Peer) -> None:
         """Tell who was in contact with a process that it has another connection."""

@@ -47,7 +47,10 @@ class Vocabulary:
         self.expose(Ping, "read")
 
     def expose(self, kind: type[msgspec.Struct], scope: str) -> None:
-        """Let processes send a type whose principal has a scope. Raises ValueError if unknown."""
+        """Let processes send a type whose principal has a scope; "" is any that was admitted.
+
+        Raises ValueError for a type that is not in the vocabulary.
+        """
         if kind.__name__ not in self._decoders:
             raise ValueError(f"{kind.__name__} is not in the vocabulary")
         self._scopes[kind.__name__] = scope
