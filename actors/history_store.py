@@ -13,15 +13,19 @@ from typing import Any, Final
 import msgspec
 
 from actors import limits
-from actors.core.history import Batch, Position
+from actors.core.history import Position
 from actors.core.history_port import (
     DeleteJob,
+    EventsFound,
     FindJob,
+    FoundJob,
     HistoryQueries,
     HistoryRecords,
     HistoryWriting,
+    JobPage,
     ListEvents,
     ListJobs,
+    QueryResult,
     RunQuery,
     Where,
     Write,
@@ -110,7 +114,7 @@ class HistoryReader(ThreadActor):
     @handles(FindJob)
     def find(self, message: FindJob, context: Context) -> Effects:
         """Answer with one job, or None."""
-        return [_answer(context, lambda: self._records.find(message.job_id))]
+        return [_answer(context, lambda: self._records.find(message))]
 
     @handles(ListJobs)
     def list(self, message: ListJobs, context: Context) -> Effects:
@@ -139,12 +143,15 @@ class Queries(ThreadActor):
 
 
 MESSAGES: Final = (
-    Batch,
     DeleteJob,
+    EventsFound,
     FindJob,
+    FoundJob,
+    JobPage,
     ListEvents,
     ListJobs,
     Position,
+    QueryResult,
     RunQuery,
     Where,
     Write,

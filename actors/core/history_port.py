@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import msgspec
 
 from actors.core.history import Batch, EndedJob, EndedTask, Position
-from actors.core.ports import EventPage
+from actors.model.event import Event
 
 __all__ = [
     "DeleteJob",
+    "EventsFound",
     "FindJob",
     "FoundJob",
     "HistoryPort",
@@ -46,29 +47,37 @@ class DeleteJob(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FindJob(msgspec.Struct, frozen=True, array_like=True):
-    """Answered with a FoundJob, or None."""
+    """A job with its tasks from an index on; answered with a FoundJob, or None."""
 
     job_id: str
+    task: int = 0
 
 
 class FoundJob(msgspec.Struct, frozen=True, array_like=True):
-    """A job as it was when it ended; the tasks of a fan-out in their order."""
+    """A job as it was when it ended; tasks of a fan-out in their order, `more` behind them."""
 
     job: EndedJob
     tasks: tuple[EndedTask, ...] = ()
+    more: bool = False
 
 
 class ListJobs(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Jobs with ids below `before`, the newest first. Alternatives within one field, all fields."""
+    """Jobs with ids from `oldest` on and below `before`, the newest first.
+
+    Values of one filter are alternatives, filters must all hold. A label without a value is any.
+    """
 
     before: str = ""
+    oldest: str = ""
     limit: int = 100
     states: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str | None], ...] = ()
-    name: str | None = None
-    id_prefix: str | None = None
-    text: str | None = None  # part of a name, or the beginning of an id
+    names: tuple[str, ...] = ()
+    labels: dict[str, tuple[str | None, ...]] = {}
+    since_ms: int = 0  # submitted
+    until_ms: int = 0
+    prefix: str = ""  # of the id
+    part: str | None = None  # of a name, or the beginning of an id
 
 
 class JobPage(msgspec.Struct, frozen=True, array_like=True):
@@ -76,6 +85,14 @@ class JobPage(msgspec.Struct, frozen=True, array_like=True):
 
     jobs: tuple[EndedJob, ...]
     more: bool
+
+
+class EventsFound(msgspec.Struct, frozen=True, array_like=True):
+    """Some events, `more` behind them; from the revision `oldest` on history has all."""
+
+    events: tuple[Event, ...]
+    oldest: int
+    more: bool = False
 
 
 class ListEvents(msgspec.Struct, frozen=True, array_like=True):
@@ -140,14 +157,14 @@ class HistoryWriting(Protocol):
 class HistoryRecords(Protocol):
     """What the doors look up. Calls block."""
 
-    def find(self, job_id: str) -> FoundJob | None:
+    def find(self, query: FindJob) -> FoundJob | None:
         """Return a job."""
 
     def list(self, query: ListJobs) -> JobPage:
         """Return jobs, the newest first."""
 
-    def events(self, query: ListEvents) -> EventPage:
-        """Return events; never a gap: what retention dropped is not told from what never was."""
+    def events(self, query: ListEvents) -> EventsFound:
+        """Return events, the oldest first."""
 
 
 class HistoryQueries(Protocol):

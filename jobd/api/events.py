@@ -13,7 +13,7 @@ from actors.model import keys
 from actors.model.event import Event, event_id, parse_event_id
 from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream, once
 from jobd.api.gateway import Gateway
-from jobd.api.job_views import find_job
+from jobd.api.past_jobs import events_of, view_of
 from jobd.api.query import PageSize, ReadQuery
 from jobd.api.route import SSE, Route
 from jobd.api.stamp import Stamp, stamp
@@ -86,16 +86,16 @@ async def list_events(call: Call[EventQuery, None]) -> Reply:
     """List events in order."""
     query = call.query
     types = _split(query.types)
-    page = await call.gateway.read_events(_after(query.after), query.limit, types, query.subject)
+    page = await events_of(call.gateway, _after(query.after), query.limit, types, query.subject)
     return Reply(_page(page, query.limit))
 
 
 async def list_job_events(call: Call[JobEventQuery, None]) -> Reply:
     """List the events of a job."""
-    find_job(call.gateway.view, call.path("id"))
-    page = await call.gateway.read_events(
-        _after(call.query.after), call.query.limit, (), keys.job(call.path("id"))
-    )
+    job_id = call.path("id")
+    await view_of(call.gateway, job_id)
+    after = _after(call.query.after)
+    page = await events_of(call.gateway, after, call.query.limit, (), keys.job(job_id))
     return Reply(_page(page, call.query.limit))
 
 
@@ -117,7 +117,7 @@ async def _follow(
         while True:
             behind = True
             while behind:
-                page = await gateway.read_events(after, PAGE_EVENTS, types, subject)
+                page = await events_of(gateway, after, PAGE_EVENTS, types, subject)
                 items = [Item("gap", {"after": event_id(*after)})] if page.gap else []
                 items += [Item("event", _view(event), event.id) for event in page.events]
                 if page.events:

@@ -21,6 +21,7 @@ from actors.model.spec import JobSpec
 from jobd.api.audit import Audit
 from jobd.api.event_tail import EventTail
 from jobd.api.node_views import ActorView, NodeView
+from jobd.api.past import Past
 
 __all__ = [
     "Gateway",
@@ -238,6 +239,10 @@ class Gateway(Protocol):
     @property
     def audit(self) -> Audit:
         """The audit trail."""
+
+    @property
+    def past(self) -> Past:
+        """The history of what has ended."""
 
     async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
         """Return the file of a job's artifact. Raises NotFound."""

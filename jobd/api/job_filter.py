@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
+from actors.core.history_port import ListJobs
 from actors.model.ids import make_id
 from actors.model.job import Job, JobState
 from actors.model.spec import JobType
 from jobd.api.query import ListQuery, moment_or_ago
 
-__all__ = ["JobList", "job_filter"]
+__all__ = ["JobList", "job_filter", "past_filter"]
 
 MINTED_AHEAD_MS: Final = 600_000
 _ABOVE_IDS: Final = "~"  # sorts behind every character of an id
@@ -44,8 +45,7 @@ def job_filter(query: JobList, now_ms: int) -> tuple[_Wanted, str, str]:
 
     Raises InvalidInput.
     """
-    since_ms = moment_or_ago("since", query.since, now_ms)
-    until_ms = moment_or_ago("until", query.until, now_ms) if query.until else 0
+    since_ms, until_ms = _times(query, now_ms)
     labels = _labels(query.label)
     states, types, names = set(query.state), set(query.type), set(query.name)
     part, prefix = query.q, query.id_prefix or ""
@@ -65,10 +65,41 @@ def job_filter(query: JobList, now_ms: int) -> tuple[_Wanted, str, str]:
             )
         )
 
+    return wanted, *_bounds(prefix, since_ms, until_ms)
+
+
+def past_filter(query: JobList, now_ms: int, before: str, limit: int) -> ListJobs:
+    """Return the same filters as a question to the history. Raises InvalidInput."""
+    since_ms, until_ms = _times(query, now_ms)
+    prefix = query.id_prefix or ""
+    oldest, start = _bounds(prefix, since_ms, until_ms)
+    return ListJobs(
+        before=before or start,
+        oldest=oldest,
+        limit=limit,
+        states=tuple(query.state),
+        types=tuple(query.type),
+        names=tuple(query.name),
+        labels={name: tuple(values) for name, values in _labels(query.label).items()},
+        since_ms=since_ms,
+        until_ms=until_ms,
+        prefix=prefix,
+        part=query.q,
+    )
+
+
+def _times(query: JobList, now_ms: int) -> tuple[int, int]:
+    """Return since when and until when jobs were submitted; 0: no such bound."""
+    until_ms = moment_or_ago("until", query.until, now_ms) if query.until else 0
+    return moment_or_ago("since", query.since, now_ms), until_ms
+
+
+def _bounds(prefix: str, since_ms: int, until_ms: int) -> tuple[str, str]:
+    """Return the oldest id that may pass, and one above all that may ("": none)."""
     oldest = max(prefix, _id_at(since_ms - MINTED_AHEAD_MS) if since_ms else "")
     newest = _id_at(until_ms + MINTED_AHEAD_MS) if until_ms else ""
     above = prefix + _ABOVE_IDS if prefix else ""
-    return wanted, oldest, min(filter(None, (newest, above)), default="")
+    return oldest, min(filter(None, (newest, above)), default="")
 
 
 def _id_at(time_ms: int) -> str:

@@ -24,12 +24,14 @@ from actors.core.log_record import (
     line_count,
 )
 from actors.core.ports import LogPage
+from actors.core.view import View
 from actors.errors import InvalidInput, NotFound
 from actors.model import keys
 from actors.model.job import TERMINAL
 from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.job_views import find_job, job_view, progress_of
+from jobd.api.past_jobs import view_of
 from jobd.api.query import PageSize, ReadQuery, moment_or_ago
 from jobd.api.route import SSE, Route
 from jobd.api.stamp import Stamp, stamp
@@ -115,8 +117,8 @@ class Place(NamedTuple):
 async def read_logs(call: Call[LogQuery, None]) -> Reply:
     """Return a page of an attempt's log."""
     job_id, query = call.path("id"), call.query
-    find_job(call.gateway.view, job_id)
-    progress = progress_of(call.gateway.view, job_id, query.task)
+    view = await view_of(call.gateway, job_id)
+    progress = progress_of(view, job_id, query.task)
     attempt = query.attempt if query.attempt is not None else progress.n if progress else 0
     if progress is None or not 0 <= attempt <= progress.n:
         raise NotFound(f"task {query.task} of job {job_id} has no attempt {query.attempt}")
@@ -138,26 +140,27 @@ async def read_logs(call: Call[LogQuery, None]) -> Reply:
 async def stream_logs(call: Call[StreamQuery, None]) -> Stream:
     """Follow a job's log until the job is over; then `end` with the job as it ended."""
     job_id, query = call.path("id"), call.query
-    job = find_job(call.gateway.view, job_id).noun
+    view = await view_of(call.gateway, job_id)
+    job = find_job(view, job_id).noun
     since_ms = moment_or_ago("since", query.since, call.clock())
-    tail = LogTail(call.gateway, job_id, _number(query.stream), since_ms)
+    tail = LogTail(call.gateway, view, job_id, _number(query.stream), since_ms)
     if call.last_event_id is not None:
         tail.place = Place.parse(call.last_event_id)
     else:
         tail.place = Place(query.task or 0, query.attempt, 0)
     tail.one_task = query.task is not None
     tail.last_task = query.task if query.task is not None else job.tasks - 1
-    return Stream(_follow(call.gateway, job_id, tail))
+    return Stream(_follow(call.gateway, view, job_id, tail))
 
 
-async def _follow(gateway: Gateway, job_id: str, tail: LogTail) -> Items:
+async def _follow(gateway: Gateway, view: View, job_id: str, tail: LogTail) -> Items:
     async with gateway.log_wakeups(job_id) as wakeup:
         while True:
             wakeup.clear()
             async for items in tail.advance():
                 yield items
             if tail.over:
-                yield [_end(gateway, job_id)]
+                yield [_end(view, job_id)]
                 return
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
@@ -169,8 +172,11 @@ async def _follow(gateway: Gateway, job_id: str, tail: LogTail) -> Items:
 class LogTail:
     """Walks a job's log from a place to its end, as far as it is written."""
 
-    def __init__(self, gateway: Gateway, job_id: str, stream: int | None, since_ms: int) -> None:
+    def __init__(
+        self, gateway: Gateway, view: View, job_id: str, stream: int | None, since_ms: int
+    ) -> None:
         self._gateway = gateway
+        self._view = view
         self._job_id = job_id
         self._stream = stream
         self._since_ms = since_ms
@@ -186,7 +192,7 @@ class LogTail:
         that page or in one after it.
         """
         while not self.over:
-            progress = progress_of(self._gateway.view, self._job_id, self.place.task)
+            progress = progress_of(self._view, self._job_id, self.place.task)
             if progress is None:
                 self.over = self._is_final()
                 return
@@ -232,7 +238,7 @@ class LogTail:
 
     def _is_final(self) -> bool:
         """A task that was never made is over when its job is, or when the job is gone."""
-        entry = self._gateway.view.get(keys.job(self._job_id))
+        entry = self._view.get(keys.job(self._job_id))
         return entry is None or entry.noun.state in TERMINAL
 
 
@@ -260,11 +266,11 @@ def _packed(records: list[LogRecord]) -> Iterator[LogRecord]:
         yield packed._replace(data=b"".join(parts))
 
 
-def _end(gateway: Gateway, job_id: str) -> Item:
-    entry = gateway.view.get(keys.job(job_id))
+def _end(view: View, job_id: str) -> Item:
+    entry = view.get(keys.job(job_id))
     if entry is None:
         return Item("end", {"id": job_id, "state": "deleted"})
-    return Item("end", job_view(gateway.view, job_id, entry))
+    return Item("end", job_view(view, job_id, entry))
 
 
 def _number(stream: str | None) -> int | None:

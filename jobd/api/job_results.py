@@ -12,6 +12,7 @@ from actors.model.job import Output
 from jobd.api.call import Call, File, Reply
 from jobd.api.cursor import make_cursor, read_cursor
 from jobd.api.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
+from jobd.api.past_jobs import check_present, view_of
 from jobd.api.query import ListQuery, ReadQuery
 from jobd.api.route import JSON, Route
 
@@ -41,10 +42,11 @@ class ArtifactPage(msgspec.Struct, frozen=True):
 async def list_attempts(call: Call[ListQuery, None]) -> Reply:
     """List the attempts of a job's tasks."""
     job_id = call.path("id")
-    entry = find_job(call.gateway.view, job_id)
+    view = await view_of(call.gateway, job_id)
+    entry = find_job(view, job_id)
     limit, after = call.query.limit, int(read_cursor(call.query) or 0)
     items: list[AttemptView] = []
-    for attempt in attempts_of(call.gateway.view, job_id, entry.noun, after):
+    for attempt in attempts_of(view, job_id, entry.noun, after):
         if len(items) >= limit and attempt.task != items[-1].task:
             return Reply(AttemptPage(items, make_cursor(str(attempt.task), call.query)))
         items.append(attempt)
@@ -53,15 +55,15 @@ async def list_attempts(call: Call[ListQuery, None]) -> Reply:
 
 async def explain_job(call: Call[ReadQuery, None]) -> Reply:
     """Say why a job is where it is, and what it waits for."""
-    find_job(call.gateway.view, call.path("id"))
+    await check_present(call.gateway, call.path("id"))
     return Reply(call.gateway.explain(call.path("id")))
 
 
 async def get_output(call: Call[TaskQuery, None]) -> Reply | File:
     """Return the JSON that a job (or one of its tasks) gave as its output."""
     job_id, task = call.path("id"), call.query.task
-    find_job(call.gateway.view, job_id)
-    entry = call.gateway.view.get(keys.output(job_id, task))
+    view = await view_of(call.gateway, job_id)
+    entry = view.get(keys.output(job_id, task))
     if entry is None:
         raise NotFound(f"task {task} of job {job_id} has no output")
     output: Output = entry.noun
@@ -73,14 +75,16 @@ async def get_output(call: Call[TaskQuery, None]) -> Reply | File:
 
 async def list_artifacts(call: Call[ReadQuery, None]) -> Reply:
     """List the outputs of a job that were too large to be kept inline."""
-    find_job(call.gateway.view, call.path("id"))
-    return Reply(ArtifactPage(artifacts_of(call.gateway.view, call.path("id")), None))
+    view = await view_of(call.gateway, call.path("id"))
+    return Reply(ArtifactPage(artifacts_of(view, call.path("id")), None))
 
 
 async def get_artifact(call: Call[TaskQuery, None]) -> File:
     """Return an artifact's bytes."""
     job_id, name = call.path("id"), call.path("name")
-    find_job(call.gateway.view, job_id)
+    view = await view_of(call.gateway, job_id)
+    if not any((a.name, a.task) == (name, call.query.task) for a in artifacts_of(view, job_id)):
+        raise NotFound(f"job {job_id} has no artifact {name!r}")
     path = await call.gateway.artifact_path(job_id, call.query.task, name)
     return File(path, "application/octet-stream", name)
 

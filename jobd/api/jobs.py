@@ -13,14 +13,23 @@ from msgspec import Meta
 
 from actors import limits
 from actors.core.spec import job_schema, parse_job
+from actors.core.store.txn import EXISTS
 from actors.core.view import View
-from actors.errors import IdempotencyMismatch, InvalidSpec, JobdError, Problem
+from actors.errors import (
+    IdempotencyMismatch,
+    InvalidSpec,
+    JobdError,
+    PreconditionFailed,
+    Problem,
+)
+from actors.model.job import TERMINAL
 from actors.model.spec import JobSpec
 from jobd.api.call import Call, Reply, once
 from jobd.api.cursor import make_cursor, read_cursor
 from jobd.api.gateway import Submitted, Until
-from jobd.api.job_filter import JobList, job_filter
+from jobd.api.job_filter import JobList, job_filter, past_filter
 from jobd.api.job_views import JobDetail, JobView, detail_of, find_job, job_view
+from jobd.api.past_jobs import IN_PAST, add_past_jobs, check_present, view_of
 from jobd.api.problem import ProblemDetails, problem_of
 from jobd.api.query import NoQuery, ReadQuery, wait_seconds
 from jobd.api.route import JSON, Route
@@ -125,55 +134,87 @@ async def submit_batch(call: Call[NoQuery, BatchBody]) -> Reply:
 
 
 async def list_jobs(call: Call[JobList, None]) -> Reply:
-    """List jobs, the newest first."""
-    query, view = call.query, call.gateway.view
-    as_of = view.revision
-    wanted, oldest, start = job_filter(query, call.clock())
-    before = read_cursor(query) or start
+    """List jobs, the newest first: those of the store, then those that only the history has."""
+    query, as_of = call.query, call.gateway.view.revision
     items: list[JobView] = []
-    while len(items) < query.limit:
+    place: str | None = read_cursor(query)
+    if not place or not place.startswith(IN_PAST):
+        place = await _add_present_jobs(call, items, place or "")
+    if place is None or place.startswith(IN_PAST):
+        place = await _add_past_jobs(call, items, place or "")
+    next_cursor = make_cursor(place, query) if place is not None else None
+    return Reply(JobPage(items, next_cursor), revision=as_of)
+
+
+async def _add_present_jobs(
+    call: Call[JobList, None], items: list[JobView], place: str
+) -> str | None:
+    """Fill a page up from the store; return where to go on, None when there is nothing more."""
+    query, view = call.query, call.gateway.view
+    wanted, oldest, start = job_filter(query, call.clock())
+    before = place or start
+    while True:
         chunk = list(islice(call.gateway.newest_jobs(before), SCAN_CHUNK))
         for before, entry in chunk:
             if before < oldest:
-                return Reply(JobPage(items, None), revision=as_of)
+                return None
             if wanted(before, entry.noun):
                 items.append(job_view(view, before, entry))
                 if len(items) == query.limit:
-                    break
-        else:
-            if len(chunk) < SCAN_CHUNK:
-                return Reply(JobPage(items, None), revision=as_of)
-            await asyncio.sleep(0)
-    return Reply(JobPage(items, make_cursor(before, query)), revision=as_of)
+                    return before
+        if len(chunk) < SCAN_CHUNK:
+            return None
+        await asyncio.sleep(0)
+
+
+async def _add_past_jobs(call: Call[JobList, None], items: list[JobView], place: str) -> str | None:
+    query, now_ms = call.query, call.clock()
+    if query.state and TERMINAL.isdisjoint(query.state):
+        return None
+    return await add_past_jobs(
+        call.gateway,
+        items,
+        query.limit,
+        place,
+        lambda before, limit: past_filter(query, now_ms, before, limit),
+    )
 
 
 async def get_job(call: Call[JobGet, None]) -> Reply:
     """Return one job, at once or when it is as far as `until` says."""
     job_id = call.path("id")
-    find_job(call.gateway.view, job_id)
-    if call.query.wait is not None:
+    view = await view_of(call.gateway, job_id)
+    if call.query.wait is not None and view is call.gateway.view:
         await call.gateway.wait_job(job_id, call.query.until, wait_seconds(call.query.wait))
-    return _detail(call.gateway.view, job_id)
+        view = await view_of(call.gateway, job_id)
+    return _detail(view, job_id)
 
 
 async def delete_job(call: Call[NoQuery, None]) -> Reply:
-    """Delete a job that has ended; `If-Match` makes it conditional."""
-    find_job(call.gateway.view, call.path("id"))
-    await call.gateway.delete_job(call.path("id"), call.if_match)
+    """Delete a job that has ended, also from the history; `If-Match` makes it conditional."""
+    job_id = call.path("id")
+    view = await view_of(call.gateway, job_id)
+    if view is call.gateway.view:
+        await call.gateway.delete_job(job_id, call.if_match)
+    elif call.if_match not in (None, EXISTS, view.revision):
+        raise PreconditionFailed(f"job {job_id} is history", revision=view.revision)
+    await call.gateway.past.delete(job_id)
     return Reply()
 
 
 async def cancel_job(call: Call[NoQuery, CancelBody]) -> Reply:
     """Cancel a job, or ask the slots that run it to; `If-Match` makes it conditional."""
     job_id = call.path("id")
-    find_job(call.gateway.view, job_id)
+    view = await view_of(call.gateway, job_id)
+    if view is not call.gateway.view:  # it ended long ago, and stays as it is
+        return _detail(view, job_id)
     revision = await call.gateway.cancel_job(job_id, call.body.reason, call.if_match)
     return replace(_detail(call.gateway.view, job_id), revision=revision)
 
 
 async def retry_job(call: Call[NoQuery, None]) -> Reply:
     """Submit the spec of a job that has ended as a new job."""
-    find_job(call.gateway.view, call.path("id"))
+    await check_present(call.gateway, call.path("id"))
     made = await call.gateway.retry_job(
         call.path("id"),
         principal=call.principal.token_id,

@@ -17,6 +17,7 @@ from jobd.api import (
     jobs,
     kv,
     secrets,
+    sql,
     tokens,
 )
 from jobd.api.route import Route
@@ -34,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *kv.ROUTES,
     *tokens.ROUTES,
     *secrets.ROUTES,
+    *sql.ROUTES,
     *audit_trail.ROUTES,
     *cluster.ROUTES,
     *actor_tree.ROUTES,

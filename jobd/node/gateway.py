@@ -45,6 +45,7 @@ from jobd.api.gateway import (
 )
 from jobd.api.job_views import revision_of
 from jobd.api.node_views import ActorView, NodeView
+from jobd.api.past import Past
 from jobd.node.actor_rows import ActorRows
 from jobd.node.repeats import Repeats
 from jobd.node.secrets import Secrets
@@ -83,6 +84,7 @@ class NodeGateway:
         source: StatusSource,
         vault: Vault,
         audit: Audit,
+        past: Past,
     ) -> None:
         self._host = host
         self._state = state
@@ -98,6 +100,7 @@ class NodeGateway:
             state, self._writer, clock=clock, new_id=new_id, check=self._secrets.check
         )
         self.audit = audit
+        self.past = past
         self.put_secret = self._secrets.put
         self.delete_secret = self._secrets.delete
 
@@ -349,10 +352,7 @@ class NodeGateway:
 
     async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
         """Return the file of a job's artifact; there is one, `output`."""
-        self._job(job_id)
-        entry = self._state.get(keys.output(job_id, task))
-        large = name == "output" and entry is not None and entry.noun.digest is not None
-        path = self._artifacts.path(job_id, task) if large else None
+        path = self._artifacts.path(job_id, task) if name == "output" else None
         if path is None:
             raise NotFound(f"job {job_id} has no artifact {name!r}")
         return path

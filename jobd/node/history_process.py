@@ -62,6 +62,11 @@ class HistoryProcess:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
+    def exists(self) -> bool:
+        """Whether there is a history: without one there is nothing to look for in it."""
+        return self._pid is not None or (self._directory.path / "history" / "jobd.duckdb").exists()
+
+    @property
     def restarts(self) -> int:
         """How often another process was needed."""
         return max(0, self._starts - 1)

@@ -22,7 +22,7 @@ from actors.backends.history.file import HistoryFile
 from actors.backends.history.schema import TABLES, Table
 from actors.model.ids import id_time_ms, is_id
 
-__all__ = ["Days"]
+__all__ = ["Days", "day_of"]
 
 _log: Final = logging.getLogger(__name__)
 _HOT_DAYS: Final = 7  # whole days that stay in the file: they are what is looked at
@@ -63,16 +63,12 @@ class Days:
             with self._file.transaction():
                 gone = self._value(f"delete from {table.stored} {where}", [job_id])
             found = found or bool(gone)
-            for path in self._paths(table.name, _day_of(job_id)):
+            for path in self._paths(table.name, day_of(job_id)):
                 source = f"read_parquet('{_quoted(path)}')"
                 if self._value(f"select count(*) from {source} {where}", [job_id]):
                     self._rewrite(table, path, f"from {source} where {table.job} <> $1", [job_id])
                     found = True
         return found
-
-    def files_since(self, name: str, day: date) -> list[str]:
-        """Return the files of a table from a day on, the oldest first."""
-        return self._paths(name, day)
 
     def size_bytes(self) -> int:
         """Return how much the rows take on disk, in the file and in Parquet."""
@@ -190,8 +186,8 @@ class Days:
         self._file.connection.execute(sql, values or [])
 
 
-def _day_of(job_id: str) -> date:
-    """Return the day before a job was made, by its id: it has not ended before that."""
+def day_of(job_id: str) -> date:
+    """Return a day that is not after the end of a job, by its id: the one before it was made."""
     made_ms = id_time_ms(job_id) if is_id(job_id) else 0
     return datetime.fromtimestamp(made_ms / 1000, UTC).date() - timedelta(days=1)
 

@@ -14,9 +14,20 @@ from pathlib import Path
 from typing import Final
 
 from actors.backends.history.file import HistoryFile
+from actors.backends.history.records import HistoryReading
+from actors.backends.history.sql import HistorySql
 from actors.backends.history.store import HistoryStore
 from actors.backends.process_title import set_title
-from actors.history_store import MESSAGES, NODE, WRITER, HistoryWriter
+from actors.history_store import (
+    MESSAGES,
+    NODE,
+    QUERIES,
+    READER,
+    WRITER,
+    HistoryReader,
+    HistoryWriter,
+    Queries,
+)
 from actors.runtime import LoopHost
 from actors.runtime.link import Link
 from actors.runtime.vocabulary import Vocabulary
@@ -60,6 +71,8 @@ async def _serve(options: argparse.Namespace) -> None:
     file = HistoryFile(options.data / "history")
     store = HistoryStore(file, keep_days=options.keep_days, parquet=not options.no_parquet)
     host.spawn(lambda: HistoryWriter(store), WRITER)
+    host.spawn(lambda: HistoryReader(HistoryReading(file)), READER)
+    host.spawn(lambda: Queries(HistorySql(file)), QUERIES)
     directory = os.open(options.run, os.O_PATH | os.O_DIRECTORY)
     link = Link(
         host,

@@ -65,6 +65,7 @@ from jobd.node.history_metrics import HistoryMetrics
 from jobd.node.history_process import HistoryProcess
 from jobd.node.metrics import NodeMetrics
 from jobd.node.node_view import node_view
+from jobd.node.past import NodePast
 from jobd.node.sampling import Sampler
 from jobd.node.secrets import ready_secrets
 from jobd.node.storage import Recovered, recover
@@ -291,6 +292,7 @@ class Node:
             artifacts=self._artifacts,
             vault=self._vault,
             audit=self.audit,
+            past=NodePast(self.host, self._history),
             source=StatusSource(
                 status=self._status,
                 health=self._health,

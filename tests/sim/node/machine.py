@@ -95,6 +95,7 @@ class NodeSim:
             source=cast(Any, None),
             vault=self._vault,
             audit=cast(Any, None),
+            past=cast(Any, None),
         )
 
     # -- the actors, as in the wiring

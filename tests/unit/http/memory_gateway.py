@@ -52,6 +52,7 @@ from jobd.node.node_view import node_view
 from jobd.node.repeats import check_body, hash_key
 from jobd.node.writer import check_match
 from tests.unit.http.memory_audit import MemoryAudit, MemoryBox
+from tests.unit.http.memory_past import MemoryPast
 
 __all__ = ["NOW_MS", "MemoryGateway"]
 
@@ -73,6 +74,7 @@ class MemoryGateway:
         self._events: list[Event] = []
         self._tails = EventTails()
         self.audit = MemoryAudit()
+        self.past = MemoryPast()
         self.vault = Vault(self.state, "n1", lambda: MemoryBox(Path("/nowhere")))
         self.barriers = 0
         self.live_actors: list[ActorView] = []

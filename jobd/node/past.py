@@ -1,0 +1,87 @@
+"""What the doors ask the history of this node."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from actors import addresses
+from actors.core.history import EndedTask
+from actors.core.history_port import (
+    DeleteJob,
+    EventsFound,
+    FindJob,
+    FoundJob,
+    JobPage,
+    ListEvents,
+    ListJobs,
+    QueryResult,
+    RunQuery,
+)
+from actors.core.past_job import PastJob
+from actors.errors import ActorDied, AskTimeout, DeadLetter, Unavailable
+from actors.history_store import QUERIES, READER, WRITER
+from actors.run_log import Forget
+from actors.runtime import LoopHost
+from jobd.node.history_process import HistoryProcess
+
+__all__ = ["NodePast"]
+
+_NEVER: Final = 1 << 62  # above every revision
+_LOOK_S: Final = 10.0
+_DELETE_S: Final = 30.0
+_SLACK_S: Final = 5.0  # a query ends by itself at its timeout
+
+
+class NodePast:
+    """Implements jobd.api.past.Past. Where there is no history yet, nothing is found in it."""
+
+    def __init__(self, host: LoopHost, process: HistoryProcess) -> None:
+        self._host = host
+        self._process = process
+
+    async def find(self, job_id: str) -> PastJob | None:
+        """Return a job that has ended, with all its tasks."""
+        tasks: list[EndedTask] = []
+        while True:
+            first = tasks[-1].index + 1 if tasks else 0
+            found: FoundJob | None = await self._ask(READER, FindJob(job_id, first), None)
+            if found is None:
+                return None
+            tasks += found.tasks
+            if not found.more:
+                return PastJob(found.job, tasks)
+
+    async def list(self, query: ListJobs) -> JobPage:
+        """Return jobs that have ended, the newest first."""
+        page: JobPage = await self._ask(READER, query, JobPage((), False))
+        return page
+
+    async def events(
+        self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
+    ) -> EventsFound:
+        """Return events above `after`, also such as the event log has dropped."""
+        query = ListEvents(after, limit, types, subject)
+        found: EventsFound = await self._ask(READER, query, EventsFound((), _NEVER))
+        return found
+
+    async def delete(self, job_id: str) -> bool:
+        """Forget a job with its log and artifacts; return whether it was there."""
+        self._host.tell(addresses.RUN_LOG, Forget(job_id))
+        there: bool = await self._ask(WRITER, DeleteJob(job_id), False, timeout_s=_DELETE_S)
+        return there
+
+    async def run(self, query: RunQuery) -> QueryResult:
+        """Run one SELECT; the first one starts the history."""
+        timeout_s = query.timeout_s + _SLACK_S
+        result: QueryResult = await self._process.ask(QUERIES, query, timeout_s=timeout_s)
+        return result
+
+    async def _ask(
+        self, address: str, message: Any, nothing: Any, *, timeout_s: float = _LOOK_S
+    ) -> Any:
+        if not self._process.exists:
+            return nothing
+        try:
+            return await self._process.ask(address, message, timeout_s=timeout_s)
+        except (ActorDied, AskTimeout, DeadLetter) as error:
+            raise Unavailable(f"the history does not answer: {error}") from error
