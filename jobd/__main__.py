@@ -9,16 +9,28 @@ from typing import Any, Final
 
 import click
 
-from actors.errors import ConfigError, Corrupt, DataDirectory, JobdError, StorageFailed
+from actors.errors import (
+    ActorUnavailable,
+    ConfigError,
+    Corrupt,
+    DataDirectory,
+    Forbidden,
+    JobdError,
+    StorageFailed,
+    Unauthenticated,
+)
 from jobd import config as configuration
 
 __all__ = ["main"]
 
-# sysexits.h: data, can't create, I/O, configuration; anything else is 70 (internal).
+# sysexits.h: data, unavailable, can't create, I/O, no permission, configuration; else internal.
 _EXIT_CODES: Final[dict[type[JobdError], int]] = {
     Corrupt: 65,
+    ActorUnavailable: 69,
     DataDirectory: 73,
     StorageFailed: 74,
+    Forbidden: 77,
+    Unauthenticated: 77,
     ConfigError: 78,
 }
 
@@ -54,10 +66,31 @@ def start(config_file: Path | None, stop_jobs: bool, **options: Any) -> None:
         logs.configure(config.log.level, config.log.format)
         boot.run(config, stop_jobs=stop_jobs)
     except JobdError as error:
-        click.echo(f"jobd: {error.message}", err=True)
-        if error.remedy:
-            click.echo(f"      {error.remedy}", err=True)
+        _say(error)
         sys.exit(_EXIT_CODES.get(type(error), 70))
+
+
+@cli.command()
+@click.argument("address", required=False)
+@click.option("--token", help="The access token; JOBD_TOKEN.")
+def repl(address: str | None, token: str | None) -> None:
+    """Open a Python prompt with a cluster at hand, or run the program that comes through a pipe.
+
+    ADDRESS is HOST:PORT of a node's cluster port; by default JOBD_ADDRESS or this machine's node.
+    """
+    from jobd.repl import console
+
+    try:
+        sys.exit(console.run(address, token))
+    except JobdError as error:
+        _say(error)
+        sys.exit(_EXIT_CODES.get(type(error), 70))
+
+
+def _say(error: JobdError) -> None:
+    click.echo(f"jobd: {error.message}", err=True)
+    if error.remedy:
+        click.echo(f"      {error.remedy}", err=True)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class AsyncCalls:
         """The node that is in use."""
         return self._nodes.current
 
+    @property
+    def token(self) -> str:
+        """The credential."""
+        return self._nodes.token
+
     async def api(
         self,
         name: str,

@@ -62,6 +62,11 @@ class Calls:
         """The node that is in use."""
         return self._nodes.current
 
+    @property
+    def token(self) -> str:
+        """The credential."""
+        return self._nodes.token
+
     def api(
         self,
         name: str,

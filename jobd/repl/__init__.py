@@ -1,0 +1,1 @@
+"""`jobd repl`: a Python prompt with a cluster at hand."""
