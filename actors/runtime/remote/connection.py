@@ -5,34 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from actors import limits
 from actors.errors import ActorUnavailable, AskTimeout, InvalidInput, JobdError
-from actors.runtime.address import SCHEME
+from actors.runtime.address import SCHEME, node_of
 from actors.runtime.host import LoopHost
 from actors.runtime.invoke import Invoke
 from actors.runtime.letter import Letter
 from actors.runtime.link import Link
 from actors.runtime.registry import DIRECTORY_TYPES, Register, Resolve, Unregister
+from actors.runtime.remote.door import DOOR, Door, Invitation, Invite, Visit
 from actors.runtime.remote.handle import ActorHandle, Caller
 from actors.runtime.remote.messages import CancelCall, Describe, Description, Kill
 from actors.runtime.remote.names import Key
 from actors.runtime.remote.ref import Ref
-from actors.runtime.remote.registrar import Registrar
+from actors.runtime.remote.registrar import REGISTRAR, RegisterAll, Registrar
 from actors.runtime.vocabulary import Vocabulary
 
 __all__ = ["Connection", "OnLoop"]
 
 OnLoop = Callable[[Callable[[], object]], None]
-_REGISTRAR: Final = "/registrar"
 
 
 def _vocabulary() -> Vocabulary:
-    vocabulary = Vocabulary([CancelCall, Describe, Description, Kill, *DIRECTORY_TYPES])
+    own = (CancelCall, Describe, Description, Invitation, Invite, Kill)
+    vocabulary = Vocabulary([*own, *DIRECTORY_TYPES])
     vocabulary.expose(Invoke, "read")  # the blueprint knows what its methods need
     vocabulary.expose(CancelCall, "run")
     vocabulary.expose(Describe, "read")
+    vocabulary.expose(Invite, "read")
     vocabulary.expose(Kill, "run")
     return vocabulary
 
@@ -56,6 +58,7 @@ class Connection:
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
         self._directory = ""
+        self._visited: set[str] = set()
 
     # -- opening and closing
 
@@ -78,7 +81,7 @@ class Connection:
             self._directory,
             lambda: [_registration(key, handle, False) for key, handle in own().items()],
         )
-        self._on_loop(partial(self._host.spawn, registrar, _REGISTRAR))
+        self._on_loop(partial(self._host.spawn, registrar, REGISTRAR))
 
     def close(self) -> None:
         """Say good-bye: who calls actors of this process is told at once."""
@@ -92,7 +95,10 @@ class Connection:
             incarnation=1,
             vocabulary=_vocabulary(),
             token=token,
+            on_node=self._on_node,
         )
+        door = partial(Door, self._host, self._process, _vocabulary)
+        self._host.spawn(door, DOOR)
         greeting = self._greet(self._link, opened)
         self._opening = asyncio.get_running_loop().create_task(greeting)
 
@@ -102,9 +108,13 @@ class Connection:
         except JobdError as error:
             opened.fail(error)
 
+    def _on_node(self, node: str) -> None:
+        if REGISTRAR in self._host.cells:  # at first the names are registered by `keep`
+            self._host.tell(REGISTRAR, RegisterAll())
+
     def _close(self) -> None:
-        if _REGISTRAR in self._host.cells:
-            self._host.stop(_REGISTRAR)
+        for address in (REGISTRAR, DOOR):
+            self._host.stop(address)
         if self._opening is not None:
             self._opening.cancel()
         if self._link is not None:
@@ -123,8 +133,19 @@ class Connection:
         namespace, name = key
         entry = self._ask(self._directory, Resolve(name, namespace))
         known: Description = self._ask(entry.address, Describe())
+        self._visit(node_of(entry.address))
         methods = {method.name: method for method in known.methods}
         return ActorHandle(self._caller, entry.address, known.class_name, methods)
+
+    def _visit(self, process: str) -> None:
+        """Have a direct link to a process, if that can be."""
+        if process not in self._visited:
+            self._visited.add(process)
+            try:
+                invitation = self._ask(f"{SCHEME}{process}{DOOR}", Invite())
+            except JobdError:
+                return  # it takes no guests
+            self._ask(DOOR, Visit(process, invitation))
 
     def unregister(self, key: Key) -> None:
         """Give a name back; doesn't wait."""

@@ -8,7 +8,11 @@ import msgspec
 
 from actors.runtime.remote.method import Method
 
-__all__ = ["CancelCall", "Describe", "Description", "Kill"]
+__all__ = ["Begin", "CancelCall", "Describe", "Description", "Kill"]
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """Make the first incarnation; only this process sends it."""
 
 
 class CancelCall(msgspec.Struct, frozen=True):

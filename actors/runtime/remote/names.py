@@ -38,8 +38,14 @@ class Home(Caller, Protocol):
     def new_address(self) -> str:
         """Return an address of this process that no actor has had."""
 
-    def start(self, plan: Blueprint, address: str) -> None:
-        """Have an actor start."""
+    def start(self, plan: Blueprint, address: str, *, begins: bool = True) -> None:
+        """Have an actor start; else it takes calls in, and waits for `begin`."""
+
+    def begin(self, address: str) -> None:
+        """Have an actor begin that was started without."""
+
+    def stop(self, address: str) -> None:
+        """End an actor."""
 
 
 class Names:
@@ -62,17 +68,31 @@ class Names:
             if options.get_if_exists:
                 return known
             raise Conflict(f"an actor of this process is named {options.name!r} already")
-        if self.service is not None:
-            try:
-                refuse_on_the_loop("making an actor with a name")
-                holder = self.service.register(key, handle, get_if_exists=options.get_if_exists)
-            except BaseException:
-                del self._own[key]
-                raise
-            if holder != handle._address:
-                del self._own[key]
-                return self.service.resolve(key)
-        self._home.start(plan, handle._address)
+        service = self.service
+        if service is None:
+            self._home.start(plan, handle._address)
+            return handle
+        return self._make_known(plan, key, handle, service)
+
+    def _make_known(
+        self, plan: Blueprint, key: Key, handle: ActorHandle, service: NameService
+    ) -> ActorHandle:
+        """Start an actor once the node has given it its name: nothing is constructed in vain."""
+        address = handle._address
+        try:
+            refuse_on_the_loop("making an actor with a name")
+            # The directory watches whom it registers, so its place must be taken before.
+            self._home.start(plan, address, begins=False)
+            holder = service.register(key, handle, get_if_exists=plan.options.get_if_exists)
+        except BaseException:
+            del self._own[key]
+            self._home.stop(address)
+            raise
+        if holder != address:
+            del self._own[key]
+            self._home.stop(address)
+            return service.resolve(key)
+        self._home.begin(address)
         return handle
 
     def find(self, key: Key) -> ActorHandle:

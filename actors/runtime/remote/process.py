@@ -33,6 +33,7 @@ from actors.runtime.remote.blueprint import Blueprint
 from actors.runtime.remote.connection import Connection
 from actors.runtime.remote.departures import Departures, refs_in
 from actors.runtime.remote.graveyard import Graveyard
+from actors.runtime.remote.messages import Begin
 from actors.runtime.remote.names import Names
 from actors.runtime.remote.ref import Ref, refuse_on_the_loop
 from actors.runtime.remote.results import Results
@@ -131,10 +132,21 @@ class Process:
         """Return an address of this process that no actor has had."""
         return f"{SCHEME}{self.id}/actor/{_new_id()}"
 
-    def start(self, plan: Blueprint, address: str) -> None:
-        """Have an actor start. Its constructor may still be running when this returns."""
-        make = partial(UserActor, plan, self.host, self._bury)
+    def start(self, plan: Blueprint, address: str, *, begins: bool = True) -> None:
+        """Have an actor start. Its constructor may still be running when this returns.
+
+        One that doesn't begin takes calls in, and is constructed after `begin`.
+        """
+        make = partial(UserActor, plan, self.host, self._bury, begins=begins)
         self.on_loop(partial(self.host.spawn, make, address, restart="temporary"))
+
+    def begin(self, address: str) -> None:
+        """Have an actor begin that was started without."""
+        self.on_loop(partial(self.host.tell, address, Begin()))
+
+    def stop(self, address: str) -> None:
+        """End an actor."""
+        self.on_loop(partial(self.host.stop, address))
 
     def call(
         self,

@@ -1,7 +1,7 @@
 """The registrar: keeps the names of this process at the node, over restarts of either's link.
 
-The node forgets the names of a process that it lost. So this actor watches the directory, and when
-that is gone it registers every name anew until that succeeds.
+The node forgets the names of a process that it has lost, so all are registered anew when its link
+is there again, until that succeeds.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import msgspec
 
 from actors import limits
 from actors.runtime.actor import Context, LoopActor, handles
-from actors.runtime.effects import After, Ask, Effects, Watch
+from actors.runtime.effects import After, Ask, Effects
 from actors.runtime.registry import Register
-from actors.runtime.signals import Answered, Failed, Terminated
+from actors.runtime.signals import Answered, Failed
 
-__all__ = ["Registrar"]
+__all__ = ["REGISTRAR", "RegisterAll", "Registrar"]
 
-_CHECK: Final = "check"
+REGISTRAR: Final = "/registrar"
+_RETRY: Final = "retry"
 
 
-class _Again(msgspec.Struct, frozen=True):
-    """Register what has a name."""
+class RegisterAll(msgspec.Struct, frozen=True):
+    """Register every name of this process."""
 
 
 class Registrar(LoopActor):
@@ -33,26 +34,15 @@ class Registrar(LoopActor):
         self._directory = directory
         self._own = own
 
-    def on_start(self) -> Effects:
-        """Watch the directory, which has the names: `connect` has registered them."""
-        return [Watch(self._directory)]
-
-    @handles(Terminated)
-    def _gone(self, message: Terminated, context: Context) -> Effects:
-        return [After(limits.HEARTBEAT_S, _Again(), key=_CHECK)]
-
-    @handles(_Again)
-    def _again(self, message: _Again, context: Context) -> Effects:
-        return [
-            Watch(self._directory),
-            *(Ask(self._directory, each, each.address) for each in self._own()),
-        ]
+    @handles(RegisterAll)
+    def _register_all(self, message: RegisterAll, context: Context) -> Effects:
+        return [Ask(self._directory, each, each.address) for each in self._own()]
 
     @handles(Failed)
     def _failed(self, message: Failed, context: Context) -> Effects:
         """Try again: a name that someone else has taken meanwhile may become free."""
-        return [After(limits.HEARTBEAT_S, _Again(), key=_CHECK)]
+        return [After(limits.HEARTBEAT_S, RegisterAll(), key=_RETRY)]
 
     @handles(Answered)
-    def _registered(self, message: Answered, context: Context) -> Effects:
-        return None
+    def _registered(self, message: Answered, context: Context) -> None:
+        """Do nothing: it is as it should be."""

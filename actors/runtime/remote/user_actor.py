@@ -24,7 +24,7 @@ from actors.runtime.letter import Letter
 from actors.runtime.remote.blueprint import Blueprint
 from actors.runtime.remote.call_box import CallBox
 from actors.runtime.remote.loop_workers import LoopWorkers
-from actors.runtime.remote.messages import CancelCall, Describe, Description, Kill
+from actors.runtime.remote.messages import Begin, CancelCall, Describe, Description, Kill
 from actors.runtime.remote.method import waits
 from actors.runtime.remote.task_error import task_error
 from actors.runtime.remote.thread_workers import ThreadWorkers
@@ -51,10 +51,18 @@ class Host(Protocol):
 class UserActor(LoopActor):
     """Takes calls in and has workers run them. `bury(address, death)` is told of its end."""
 
-    def __init__(self, plan: Blueprint, host: Host, bury: Callable[[str, ActorDied], None]) -> None:
+    def __init__(
+        self,
+        plan: Blueprint,
+        host: Host,
+        bury: Callable[[str, ActorDied], None],
+        *,
+        begins: bool,
+    ) -> None:
         self._plan = plan
         self._host = host
         self._bury = bury
+        self._begins = begins
         self._restarts_left = plan.options.max_restarts
         self._box = CallBox(plan.options.max_pending, self._wake)
         self._workers: Workers = self._employ()
@@ -62,7 +70,8 @@ class UserActor(LoopActor):
     def on_start(self) -> Effects:
         """Put the calls' mailbox in place and start the first incarnation."""
         self._cell.mailbox = self.actor_inbox = self._box
-        self._workers.start()
+        if self._begins:
+            self._workers.start()
         return None
 
     def on_stop(self) -> None:
@@ -79,6 +88,10 @@ class UserActor(LoopActor):
         return kind(self._plan, self._box.calls, self, host.post, host.now_ms)
 
     # -- messages
+
+    @handles(Begin)
+    def _begin(self, message: Begin, context: Context) -> None:
+        self._workers.start()
 
     @handles(Describe)
     def _describe(self, message: Describe, context: Context) -> Effects:
