@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from actors import limits
 from actors.core.history import Position
 from actors.core.history_port import (
+    CopyHistory,
     DeleteJob,
     EventsFound,
     FindJob,
@@ -90,6 +92,11 @@ class HistoryWriter(ThreadActor):
         """Forget a job; answered with whether it was there."""
         return [_answer(context, lambda: self._store.delete(message.job_id))]
 
+    @handles(CopyHistory)
+    def copy(self, message: CopyHistory, context: Context) -> Effects:
+        """Copy what is stored now; nothing is stored meanwhile."""
+        return [_answer(context, lambda: self._store.copy(Path(message.directory)))]
+
     @handles(_Retain)
     def retain(self, message: _Retain, context: Context) -> Effects:
         """Move what is old to Parquet, drop what is too old."""
@@ -143,6 +150,7 @@ class Queries(ThreadActor):
 
 
 MESSAGES: Final = (
+    CopyHistory,
     DeleteJob,
     EventsFound,
     FindJob,

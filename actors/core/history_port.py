@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -10,6 +11,7 @@ from actors.core.history import Batch, EndedJob, EndedTask, Position
 from actors.model.event import Event
 
 __all__ = [
+    "CopyHistory",
     "DeleteJob",
     "EventsFound",
     "FindJob",
@@ -38,6 +40,12 @@ class Write(msgspec.Struct, frozen=True, array_like=True):
     """Store a batch; answered with the position of history then."""
 
     batch: Batch
+
+
+class CopyHistory(msgspec.Struct, frozen=True, array_like=True):
+    """Copy the history into a new directory; answered with None when it is there."""
+
+    directory: str
 
 
 class DeleteJob(msgspec.Struct, frozen=True, array_like=True):
@@ -149,6 +157,9 @@ class HistoryWriting(Protocol):
 
     def retain(self, now_ms: int) -> None:
         """Move old days to Parquet, and drop what is past the retention or the size."""
+
+    def copy(self, directory: Path) -> None:
+        """Copy the history into a new directory. Raises ReadOnly, StorageFailed."""
 
     def close(self) -> None:
         """Release the file."""

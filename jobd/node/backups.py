@@ -4,8 +4,9 @@
 asked copies it to where it is to stay (`jobctl backup create`) and removes it. One that is left
 over goes when the next is made, and when the node starts.
 
-Order: the state and the events of the very same revision, then files. What the state names is among
-the files by then, unless it was deleted since.
+Order: the history, then the state and the events of one revision, then files. A history that is
+behind its state goes on from it; one ahead of it would tell what never happened. What the state
+names is among the files by then, unless it was deleted since.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import msgspec
 
 from actors import addresses
 from actors.consensus_replica import Settle
+from actors.core.history_port import CopyHistory
 from actors.errors import Conflict, ReadOnly
+from actors.history_store import WRITER
 from actors.image_writer import CopyImage, ImageCopied
 from actors.runtime import LoopHost
 from jobd import __version__
 from jobd.api.gateway import StagedBackup
 from jobd.node.backup_files import ORIGIN, Origin, remove_staged, staging
 from jobd.node.data_directory import NodeDirectory
+from jobd.node.history_process import HistoryProcess
 
 __all__ = ["Backups", "name_staged", "new_staging"]
 
@@ -45,6 +49,7 @@ class Backups:
         self,
         host: LoopHost,
         directory: NodeDirectory,
+        history: HistoryProcess,
         *,
         engine: str,
         state_name: Callable[[], str],
@@ -53,6 +58,7 @@ class Backups:
     ) -> None:
         self._host = host
         self._directory = directory
+        self._history = history
         self._engine = engine
         self._state_name = state_name
         self._image_bytes = image_bytes
@@ -66,12 +72,26 @@ class Backups:
             raise Conflict("a backup is being made", remedy="try again when it is done")
         async with self._staging:
             self._need_room()
-            into = await asyncio.to_thread(new_staging, self._directory.path)
-            made_ms = self._host.clock.now_ms()
-            copied = await self._copy_image(into, state_name)
-            await asyncio.to_thread(self._copy_files, into)
-            path = name_staged(into, self._directory, self._engine, copied, made_ms)
-            return StagedBackup(str(path), copied.revision)
+            data = self._directory.path
+            try:
+                return await self._stage(await asyncio.to_thread(new_staging, data), state_name)
+            except BaseException:
+                remove_staged(data)
+                raise
+
+    async def _stage(self, into: Path, state_name: str) -> StagedBackup:
+        made_ms = self._host.clock.now_ms()
+        await self._copy_history(into)
+        copied = await self._copy_image(into, state_name)
+        await asyncio.to_thread(self._copy_files, into)
+        path = name_staged(into, self._directory, self._engine, copied, made_ms)
+        return StagedBackup(str(path), copied.revision)
+
+    async def _copy_history(self, into: Path) -> None:
+        """Have history copied, if there is any: a node of which nothing has ended has none."""
+        if (self._directory.path / "history").exists():
+            message = CopyHistory(str(into / "history"))
+            await self._history.ask(WRITER, message, timeout_s=_COPY_S)
 
     async def _copy_image(self, into: Path, state_name: str) -> ImageCopied:
         await self._host.ask(addresses.REPLICA, Settle(), timeout_s=_COPY_S)
@@ -81,7 +101,9 @@ class Backups:
 
     def _need_room(self) -> None:
         """A copy must not be what turns the node read-only."""
-        needed = self._image_bytes() + _SPARE_BYTES
+        history = self._directory.path / "history" / "jobd.duckdb"
+        copied = self._image_bytes() + (history.stat().st_size if history.exists() else 0)
+        needed = copied + _SPARE_BYTES
         free = shutil.disk_usage(self._directory.path).free
         if free < needed:
             raise ReadOnly(

@@ -36,6 +36,7 @@ class Days:
         self._file = file
         self._keep = timedelta(days=keep_days)
         self._parquet = parquet
+        self._relocate()
         self._clean()
 
     def retain(self, now_ms: int) -> None:
@@ -147,6 +148,20 @@ class Days:
                 self._make_views(table)
         for path in dropped:
             self._remove(Path(path))
+
+    def _relocate(self) -> None:
+        """Follow the data directory: the list and the views have whole paths, of where it was."""
+        here = f"{self._file.parquet}/"
+        listed = [str(row[0]) for row in self._rows("select path from internal.files")]
+        moved = [path for path in listed if not path.startswith(here)]
+        if not moved:
+            return
+        with self._file.transaction():
+            for path in moved:
+                now = self._file.parquet.joinpath(*Path(path).parts[-3:])
+                self._run("update internal.files set path = $2 where path = $1", [path, str(now)])
+            for table in TABLES:
+                self._make_views(table)
 
     def _clean(self) -> None:
         """Remove files that no list names: remainders of a crash."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from actors import limits
+from actors.backends.disk import refusing as disk_refusing
+from actors.backends.file_copy import copy_start, link
 from actors.backends.history.schema import TABLES, VERSION
 from actors.errors import JobdError, ReadOnly, StorageFailed, Unavailable
 
@@ -77,6 +79,19 @@ class HistoryFile:
         """Release the file."""
         self.connection.close()
         self._root.close()
+
+    @disk_refusing("the copy of the history")
+    def copy(self, directory: Path) -> None:
+        """Copy file and Parquet while nobody writes. Raises ReadOnly, StorageFailed."""
+        with suppress(duckdb.Error):  # somebody reads: then what the WAL has is copied as it is
+            self.connection.execute("checkpoint")
+        directory.mkdir(mode=0o700)
+        for name in (_NAME, f"{_NAME}.wal"):
+            path = self.directory / name
+            if path.exists():
+                copy_start(path, directory / name, path.stat().st_size)
+        for path in self.parquet.glob("*/*/*.parquet"):
+            link(path, directory / path.relative_to(self.directory))
 
     def begin_anew(self, reason: str) -> None:
         """Move the file aside and begin an empty one."""

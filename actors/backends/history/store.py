@@ -7,6 +7,8 @@ repeat after a lost answer is told how far history is.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from actors.backends.history.days import Days
 from actors.backends.history.file import HistoryFile, refusing
 from actors.backends.history.rows import columns_of
@@ -56,6 +58,10 @@ class HistoryStore:
         """Move old days to Parquet, and drop what is past the retention or the size."""
         with refusing("the history can't be retained"):
             self._days.retain(now_ms)
+
+    def copy(self, directory: Path) -> None:
+        """Copy the history into a new directory."""
+        self._file.copy(directory)
 
     def close(self) -> None:
         """Release the file."""

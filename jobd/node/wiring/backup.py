@@ -27,6 +27,7 @@ from actors.runtime import LoopHost
 from jobd.node.backup_files import Origin, Progress, read_manifest, remove_staged, restore_files
 from jobd.node.backups import Backups, name_staged, new_staging
 from jobd.node.data_directory import NodeDirectory, filling, new_node_id
+from jobd.node.history_process import HistoryProcess
 from jobd.node.storage import recover
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.stores import engine_of, open_store, store_name
@@ -34,12 +35,20 @@ from jobd.node.wiring.stores import engine_of, open_store, store_name
 __all__ = ["backups_of", "check_state", "restore", "stage_stopped"]
 
 
-def backups_of(host: LoopHost, directory: NodeDirectory, engine: str, store: StateStore) -> Backups:
+def backups_of(
+    host: LoopHost,
+    directory: NodeDirectory,
+    history: HistoryProcess,
+    *,
+    engine: str,
+    store: StateStore,
+) -> Backups:
     """Return what stages backups of a node; what an earlier process left is removed."""
     remove_staged(directory.path)
     return Backups(
         host,
         directory,
+        history,
         engine=engine,
         state_name=partial(store_name, engine),
         image_bytes=lambda: store.stats()["bytes"],
@@ -63,6 +72,11 @@ def stage_stopped(directory: NodeDirectory, now_ms: int) -> Path:
     """Stage a backup of a stopped node's directory. Raises Corrupt, ReadOnly, StorageFailed."""
     data = directory.path
     engine, into = engine_of(data), new_staging(data)
+    if (data / "history").exists():
+        from actors.backends.history.file import HistoryFile  # DuckDB takes 30 MiB, not for a node
+
+        with closing(HistoryFile(data / "history")) as history:
+            history.copy(into / "history")
     copied = _copy_stopped(data, engine, into)
     _copy_job_files(data, into)
     return name_staged(into, directory, engine, copied, now_ms)

@@ -283,7 +283,7 @@ class Node:
 
     def _make_gateway(self) -> NodeGateway:
         engine, store = self._config.storage.engine, self._disk.store
-        backups = backups_of(self.host, self._directory, engine, store)
+        backups = backups_of(self.host, self._directory, self._history, engine=engine, store=store)
         return NodeGateway(
             self.host,
             self.state,

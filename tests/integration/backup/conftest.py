@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +41,14 @@ def made(data: Path, directory: Path) -> Path:
     return Path(done.stdout.strip())
 
 
+def lag_of(node: NodeProcess) -> float:
+    """How far history is behind, by the node's metrics."""
+    found = json.loads((node.data / "run" / "node.json").read_text())["metrics"]
+    with urllib.request.urlopen(f"http://{found}/metrics", timeout=5) as response:
+        (lag,) = re.findall(r"^jobd_history_lag_seconds (\S+)$", response.read().decode(), re.M)
+    return float(lag)
+
+
 def fill(node: NodeProcess) -> dict[str, str]:
     """Run jobs that leave something of each kind behind; two go on."""
     jobs = {
@@ -67,6 +78,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     with running(base / "data", "--slots", "4") as node:
         jobs = fill(node)
         token = node.call("POST", "/tokens", {"name": "ci", "scopes": ["read"]})["token"]
+        until(lambda: (node.data / "history").exists() and lag_of(node) == 0)
         path = made(node.data, base / "backups")
         events = node.call("GET", "/events?limit=500")["items"]
         yield Source(node, jobs, token, events, path)

@@ -62,7 +62,8 @@ def test_harm_to_any_file_is_named(
     source: Source, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     files = [path.relative_to(source.path) for path in source.path.rglob("*") if path.is_file()]
-    assert {path.parts[0] for path in files} >= {"artifacts", "events", "joblogs", "manifest.json"}
+    parts = {"artifacts", "events", "history", "joblogs", "manifest.json"}
+    assert {path.parts[0] for path in files} >= parts
     for file in files:
         path = copied(source, tmp_path)
         harm(path / file)

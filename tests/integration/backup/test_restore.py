@@ -6,10 +6,11 @@ import json
 import urllib.request
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from actors.core.restore import LEAP
-from tests.integration.backup.conftest import Source, backup, fill, made
+from tests.integration.backup.conftest import Source, backup, fill, lag_of, made
 from tests.integration.node_process import NodeProcess, Refused, running, until
 
 
@@ -51,6 +52,24 @@ def test_everything_is_there(source: Source, tmp_path: Path) -> None:
         told = node.call("GET", "/events?limit=500")["items"]
         assert told[: len(source.events)] == source.events
         assert node.token != old.token, "each node has an admin token of its own"
+
+
+def test_history_has_every_end_once_from_both_lives(source: Source, tmp_path: Path) -> None:
+    data = restored(source.path, tmp_path / "data")
+    names = ("logged", "small", "large", "fan-out", "running", "again")
+    with running(data) as node:
+        new = node.submit(cmd="true")
+        for job_id in (source.jobs["running"], source.jobs["again"], new):
+            node.ended(job_id)
+        until(lambda: lag_of(node) == 0)
+        node.stop()
+    with duckdb.connect(str(data / "history" / "jobd.duckdb"), read_only=True) as history:
+        found = history.execute("select id, count(*) from jobs group by id").fetchall()
+        (events,) = history.execute(
+            "select count(*) - count(distinct (revision, k)) from events"
+        ).fetchall()
+    assert dict(found) == {source.jobs[name]: 1 for name in names} | {new: 1}
+    assert events == (0,)
 
 
 def test_what_ran_is_lost_by_the_rule_of_its_job(source: Source, tmp_path: Path) -> None:
