@@ -16,7 +16,7 @@ ERROR that ends a stream. Nothing is ever unpickled, and a frame that is not wha
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -80,12 +80,13 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ErrorBody(msgspec.Struct, array_like=True, frozen=True):
-    """An error as names and texts: `code` is that of `actors.errors`."""
+    """An error as names and texts: `code` is that of `actors.errors`, `more` its details."""
 
     code: str
     message: str
     retryable: bool = False
     maybe_executed: bool = False
+    more: dict[str, Any] = {}
 
 
 _FRAME: Final = msgspec.msgpack.Decoder(list[Envelope])
@@ -118,12 +119,15 @@ def decode_frame(frame: bytes) -> list[Envelope]:
 
 def encode_error(error: BaseException) -> msgspec.Raw:
     """Return the body of an ERROR envelope."""
-    code = error.code if isinstance(error, JobdError) else "internal"
+    message = str(error)[: limits.VALUE_BYTES]
+    if not isinstance(error, JobdError):
+        return msgspec.Raw(_ENCODER.encode(ErrorBody("internal", message)))
     body = ErrorBody(
-        code,
-        str(error)[: limits.VALUE_BYTES],
-        isinstance(error, JobdError) and error.retryable,
+        error.code,
+        message,
+        error.retryable,
         isinstance(error, ActorUnavailable) and error.maybe_executed,
+        {name: getattr(error, name) for name in error.details},
     )
     return msgspec.Raw(_ENCODER.encode(body))
 
@@ -144,4 +148,8 @@ def decode_error(body: msgspec.Raw) -> JobdError:
         return BadFrame(f"not an error: {error}")
     if told.code == ActorUnavailable.code:
         return ActorUnavailable(told.message, maybe_executed=told.maybe_executed)
-    return _ERRORS.get(told.code, JobdError)(told.message)
+    known = _ERRORS.get(told.code, JobdError)(told.message)
+    for name in known.details:
+        if name in told.more:
+            setattr(known, name, told.more[name])
+    return known

@@ -167,7 +167,7 @@ class Door(LoopActor):
         try:
             await asyncio.wait_for(_ready(link), VISIT_S)
         except (TimeoutError, JobdError):
-            self._leave(host)
+            self._leave(host, "it doesn't answer directly")
             reply.set(False)
         else:
             reply.set(True)
@@ -181,12 +181,13 @@ class Door(LoopActor):
             del self._tickets[ticket]
         if self._bound is not None:
             self._bound.lose(process, message.reason)
-        self._leave(process)
+        self._leave(process, message.reason)
         return None
 
-    def _leave(self, host: str) -> None:
+    def _leave(self, host: str, reason: str) -> None:
         link = self._visits.pop(host, None)
         if link is not None:
+            link.lose(host, reason)  # before its end, which would be the reason else
             link.close()
 
 
