@@ -48,6 +48,9 @@ def cli() -> None:
 @click.option("--data", help="The data directory.  [default: ./jobd-data]")
 @click.option("--name", help="The node's name.  [default: the host name]")
 @click.option("--http", metavar="HOST:PORT", help="The HTTP API.  [default: 127.0.0.1:8080]")
+@click.option(
+    "--cluster", metavar="HOST:PORT", help="Clients and user actors.  [default: 127.0.0.1:7800]"
+)
 @click.option("--metrics", metavar="HOST:PORT", help="Metrics.  [default: 127.0.0.1:9090]")
 @click.option("--slots", type=click.IntRange(1, 1024), help="Jobs at a time.  [default: cores]")
 @click.option("--label", "labels", multiple=True, metavar="K=V", help="A label of the node.")
@@ -99,6 +102,7 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
         "name": "node.name",
         "slots": "node.slots",
         "http": "http.bind",
+        "cluster": "cluster.bind",
         "metrics": "telemetry.metrics",
         "log_level": "log.level",
         "log_format": "log.format",

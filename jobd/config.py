@@ -43,6 +43,12 @@ class HttpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allowed_hosts: tuple[str, ...] = ()
 
 
+class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """cluster: where clients and user actors reach the node; on loopback."""
+
+    bind: str = "127.0.0.1:7800"
+
+
 class AuthSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """auth: off only on loopback, and only when asked for by the flag's long name."""
 
@@ -86,6 +92,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     node: NodeSection = NodeSection()
     http: HttpSection = HttpSection()
+    cluster: ClusterSection = ClusterSection()
     auth: AuthSection = AuthSection()
     storage: StorageSection = StorageSection()
     log: LogSection = LogSection()

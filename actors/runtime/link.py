@@ -81,8 +81,8 @@ class Link:
     `child`: connect to a node that trusts this process. `token`: connect as a client with it, which
     may be empty. Else bind, and admit with `admit(hello) -> Principal`, again at each heartbeat;
     without it everyone is trusted. `on_refused` is told each refusal. `on_node(id)` is called when
-    the node is there, again after it was lost. `principal`: whom it connects to when that is no node
-    but a client like itself, which then speaks for nobody else. Make it on the loop.
+    the node is there, again after it was lost. `principal`: whom it connects to if that is no node
+    but a client like itself, which speaks for nobody else. Make it on the loop.
 
     Raises ConfigError when the endpoint can't be bound.
     """

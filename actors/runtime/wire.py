@@ -220,7 +220,10 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         socket.close()
-        raise ConfigError(f"can't listen on {endpoint}: {error.strerror}") from None
+        where = endpoint.partition("://")[2]
+        if error.errno == zmq.EADDRINUSE:
+            raise ConfigError(f"{where} is taken by another process") from None
+        raise ConfigError(f"can't listen on {where}: {error.strerror}") from None
 
 
 def _size_of(frames: Sequence[Frame]) -> int:

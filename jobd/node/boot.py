@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from actors.errors import ConfigError, DataDirectory, JobdError
 from actors.model.token import SCOPES
+from actors.runtime.link import Link
+from jobd.api.audit import recorded
 from jobd.api.gateway import RequestKey
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
+from jobd.node.cluster_port import FLAG, open_cluster_port
 from jobd.node.data_directory import NodeDirectory, new_node_id, write_atomically
 from jobd.node.wiring.node import Node
 
@@ -58,10 +61,12 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
     node = Node(config, directory)
     node.fatal.add_done_callback(lambda _: stopping.set())
     runners = []
+    link = None
     try:
         node.start()
         gc.freeze()  # nor is what it made looked through again and again
         gc.enable()
+        link = _serve_cluster(config, node, directory)
         runner, http = await _serve_http(config, node)
         runners.append(runner)
         metrics = None
@@ -80,6 +85,8 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
         (directory.run / "node.json").unlink(missing_ok=True)
         for runner in runners:
             await runner.cleanup()
+        if link is not None:
+            link.close()
         if not node.fatal.done():
             await node.stop()
             _log.info("stopped; attempts that go on without it: %d", node.state.count("attempt"))
@@ -97,6 +104,18 @@ async def _before(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> b
         return False
     task.result()
     return True
+
+
+def _serve_cluster(config: Config, node: Node, directory: NodeDirectory) -> Link:
+    link, node.addresses["cluster"] = open_cluster_port(
+        node.host,
+        node.gateway,
+        _address("cluster.bind", FLAG, config.cluster.bind),
+        node=directory.node_id,
+        incarnation=directory.incarnation,
+        auth_enabled=config.auth.enabled,
+    )
+    return link
 
 
 async def _serve_http(config: Config, node: Node) -> tuple[Any, str]:
@@ -146,13 +165,21 @@ async def _announce(
 ) -> None:
     """Mint the admin token at the first start, and say where this node is found."""
     token_file = directory.path / "admin.token"
+    node.audit.note(node.audit.own("start_node", f"/nodes/{directory.node_id}"))
     if not token_file.exists():
-        minted = await node.gateway.create_token(
-            "admin", SCOPES, 0, request=RequestKey("node", None, "")
-        )
+        with recorded(node.audit, node.audit.own("create_token", "/tokens")):
+            minted = await node.gateway.create_token(
+                "admin", SCOPES, 0, request=RequestKey("node", None, "")
+            )
         write_atomically(token_file, f"{minted.text}\n".encode(), sync=True)
     url = f"http://{http}"
-    found = {"url": url, "metrics": metrics, "pid": os.getpid(), "node": directory.node_id}
+    found = {
+        "url": url,
+        "cluster": node.addresses["cluster"],
+        "metrics": metrics,
+        "pid": os.getpid(),
+        "node": directory.node_id,
+    }
     write_atomically(directory.run / "node.json", json.dumps(found).encode())
     _point_to(directory.path)
     _log.info("node %s serves %s (data in %s)", directory.node_id, url, directory.path)

@@ -49,6 +49,7 @@ def environment(directory: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     free = {
         "JOBD_CFG_HTTP__BIND": "127.0.0.1:0",
+        "JOBD_CFG_CLUSTER__BIND": "127.0.0.1:0",
         "JOBD_CFG_TELEMETRY__METRICS": "127.0.0.1:0",
     }
     return {"PATH": path, "HOME": str(directory), "LC_ALL": "C.UTF-8", "TZ": "UTC", **free}

@@ -56,7 +56,7 @@ class NodeProcess:
         (self.data / "run" / "node.json").unlink(missing_ok=True)
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
         command = [sys.executable, *self.program, "start", "--data", str(self.data)]
-        ports = ["--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
+        ports = [f"{flag}=127.0.0.1:0" for flag in ("--http", "--cluster", "--metrics")]
         self._process = subprocess.Popen([*command, *ports, *self._args], stderr=log)
         log.close()
         until(self._found)

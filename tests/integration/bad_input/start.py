@@ -44,7 +44,7 @@ def refusal(
     """Start a node that can't start, on free ports unless `args` name others."""
     program = ["-c", _AS_NOBODY] if as_nobody else ["-m", "jobd"]
     command = [sys.executable, *program, "start", "--data", str(data)]
-    ports = ["--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
+    ports = [f"{flag}=127.0.0.1:0" for flag in ("--http", "--cluster", "--metrics")]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("JOBD_")}
     done = subprocess.run(
         [*command, *ports, *args],

@@ -35,10 +35,12 @@ def port_of(url: str) -> str:
 # -- ports
 
 
-@pytest.mark.parametrize("flag", ["--http", "--metrics"])
-def test_a_port_that_is_taken(node: NodeProcess, tmp_path: Path, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("flag", "key"), [("--http", "url"), ("--metrics", "metrics"), ("--cluster", "cluster")]
+)
+def test_a_port_that_is_taken(node: NodeProcess, tmp_path: Path, flag: str, key: str) -> None:
     found = json.loads((node.data / "run" / "node.json").read_text())
-    taken = f"127.0.0.1:{port_of(found['url' if flag == '--http' else 'metrics'])}"
+    taken = f"127.0.0.1:{port_of(found[key])}"
     said = refusal(tmp_path / "other", flag, taken)
     assert said == Refusal(
         CONFIG,
@@ -56,6 +58,7 @@ def test_a_port_that_is_taken(node: NodeProcess, tmp_path: Path, flag: str) -> N
         ("--http", "8080", "http.bind '8080' is not HOST:PORT"),
         ("--http", "127.0.0.1:http", "http.bind '127.0.0.1:http' is not HOST:PORT"),
         ("--http", "127.0.0.1:65536", "http.bind '127.0.0.1:65536' is not HOST:PORT"),
+        ("--cluster", "7800", "cluster.bind '7800' is not HOST:PORT"),
         ("--metrics", ":9090", "telemetry.metrics ':9090' is not HOST:PORT"),
         ("--metrics", "127.0.0.1:-1", "telemetry.metrics '127.0.0.1:-1' is not HOST:PORT"),
     ],
@@ -69,6 +72,14 @@ def test_no_metrics(tmp_path: Path) -> None:
     """An empty address turns them off; it is not the default one."""
     with running(tmp_path / "data", "--metrics", "") as started:
         assert json.loads((started.data / "run" / "node.json").read_text())["metrics"] is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "[::]"])
+def test_a_cluster_port_beyond_loopback(tmp_path: Path, host: str) -> None:
+    said = refusal(tmp_path / "data", "--cluster", f"{host}:0")
+    bound = f"cluster.bind {host.strip('[]')} is not loopback"
+    cause = f"{bound}, and this node has no keys for other machines"
+    assert said == Refusal(CONFIG, cause, "bind to 127.0.0.1 with --cluster")
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
