@@ -84,6 +84,11 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     partial: bool = False
     truncated: bool = False
 
+    @property
+    def data(self) -> bytes:
+        """What the job wrote."""
+        return (self.base64 or b"") if self.text is None else self.text.encode()
+
 
 class LogPageView(msgspec.Struct, frozen=True):
     """`end`: the attempt writes nothing from `next_from` on; `gaps`: lost seqs, as [from, to)."""

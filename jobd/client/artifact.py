@@ -67,8 +67,7 @@ class Writer:
 
     def finish(self) -> int:
         """Check the bytes, put them in their place and return their number. Raises Corrupt."""
-        said = (self._digest or "").removeprefix("sha256:")
-        if said and self._hash.hexdigest() != said:
+        if self._digest is not None and self._hash.hexdigest() != self._digest:
             raise Corrupt(f"what came is not the artifact: its digest is not {self._digest}")
         self._file.flush()
         if self._path is not None:

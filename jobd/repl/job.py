@@ -46,8 +46,7 @@ class JobHandle:
         """Print its log; with `follow` until it is over, or Ctrl-C."""
         for line in self._client.logs(self, follow=follow, **options):
             if isinstance(line, LogLine):
-                data = line.base64 if line.text is None else line.text.encode()
-                sys.stdout.write((data or b"").decode(errors="replace"))
+                sys.stdout.write(line.data.decode(errors="replace"))
             else:
                 sys.stdout.write(f"... lost: {line.what}\n")
             sys.stdout.flush()
