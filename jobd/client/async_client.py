@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal, overload
@@ -86,7 +86,9 @@ class AsyncClient(AsyncCalls):
         """Return a job."""
         return await self.call(jobs.get_job(job))
 
-    def list_jobs(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[JobView]:
+    def list_jobs(
+        self, *, limit: int | None = None, **filters: Any
+    ) -> AsyncGenerator[JobView, None]:
         """Yield jobs, the newest first, page by page.
 
         `filters` are those of the API: state, type, label, name, q, id_prefix; a list of values
@@ -116,7 +118,7 @@ class AsyncClient(AsyncCalls):
         """Say why a job is where it is, and what it waits for."""
         return await self.call(jobs.explain_job(job))
 
-    def attempts(self, job: JobLike) -> AsyncIterator[AttemptView]:
+    def attempts(self, job: JobLike) -> AsyncGenerator[AttemptView, None]:
         """Yield the attempts of a job's tasks."""
         return self.pages(partial(jobs.list_attempts, job), None)
 
@@ -129,7 +131,7 @@ class AsyncClient(AsyncCalls):
         task: int | None = None,
         since: str | None = None,
         stream: Literal["stdout", "stderr", "jobd"] | None = None,
-    ) -> AsyncIterator[LogLine | Gap]:
+    ) -> AsyncGenerator[LogLine | Gap, None]:
         """Yield a job's log: what there is, or with `follow` until the job is over.
 
         From the last attempt on, or from `attempt` on; a `Gap` says what is lost. Following goes on
@@ -173,7 +175,7 @@ class AsyncClient(AsyncCalls):
         after: str | None = None,
         subject: str | None = None,
         follow: bool = True,
-    ) -> AsyncIterator[EventView | Gap]:
+    ) -> AsyncGenerator[EventView | Gap, None]:
         """Yield events of these types (globs; none: all) as they happen, or those behind `after`.
 
         Nothing is left out when the link breaks; what is no longer kept is told by a `Gap`. Without
@@ -214,7 +216,7 @@ class AsyncClient(AsyncCalls):
         """Return one node."""
         return await self.call(nodes.get_node(node))
 
-    def list_actors(self, prefix: str = "") -> AsyncIterator[ActorView]:
+    def list_actors(self, prefix: str = "") -> AsyncGenerator[ActorView, None]:
         """Yield the live actors of the node."""
         return self.pages(partial(nodes.list_actors, prefix), None)
 
@@ -230,7 +232,7 @@ class AsyncClient(AsyncCalls):
 
     async def _happening(
         self, query: dict[str, Any], after: str | None
-    ) -> AsyncIterator[EventView | Gap]:
+    ) -> AsyncGenerator[EventView | Gap, None]:
         revision = 0 if after else (await self.status()).revision
         stream = follow_events(nodes.stream_events(query), after, revision)
         items = self.follow(stream)
@@ -238,7 +240,9 @@ class AsyncClient(AsyncCalls):
             async for item in items:
                 yield item
 
-    async def _written(self, job: JobLike, query: dict[str, Any]) -> AsyncIterator[LogLine | Gap]:
+    async def _written(
+        self, job: JobLike, query: dict[str, Any]
+    ) -> AsyncGenerator[LogLine | Gap, None]:
         begin = 0
         while True:
             page = await self.call(jobs.read_logs(job, {**query, "from": begin, "limit": 500}))
@@ -252,7 +256,7 @@ class AsyncClient(AsyncCalls):
 
     async def _kept(
         self, query: dict[str, Any], after: str | None
-    ) -> AsyncIterator[EventView | Gap]:
+    ) -> AsyncGenerator[EventView | Gap, None]:
         while True:
             page = await self.call(nodes.list_events({**query, "after": after, "limit": 500}))
             if page.gap:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class AsyncKeyValues:
         """Delete a value. Raises NotFound, PreconditionFailed."""
         return await self._client.call(nodes.delete_value(namespace, key, if_match))
 
-    def list(self, namespace: str, prefix: str = "") -> AsyncIterator[KvItem]:
+    def list(self, namespace: str, prefix: str = "") -> AsyncGenerator[KvItem, None]:
         """Yield the keys of a namespace in their order."""
         return self._client.pages(partial(nodes.list_values, namespace, prefix), None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -140,7 +140,7 @@ class Calls:
 
     def pages(
         self, page_of: Callable[[str | None, int], Operation[Any]], limit: int | None
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """Yield the items of a list, page by page."""
         cursor = None
         while True:
@@ -155,7 +155,7 @@ class Calls:
             if cursor is None:
                 return
 
-    def follow(self, stream: Follow[T]) -> Iterator[T | Gap]:
+    def follow(self, stream: Follow[T]) -> Generator[T | Gap, None, None]:
         """Yield a stream's items, across broken links."""
         retry = Retry(stream.operation, self._nodes, self._timeout_s)
         while not stream.is_over:
@@ -165,7 +165,7 @@ class Calls:
             except JobdError as error:
                 time.sleep(retry.after(error, address))
 
-    def _follow_once(self, stream: Follow[T], retry: Retry) -> Iterator[T | Gap]:
+    def _follow_once(self, stream: Follow[T], retry: Retry) -> Generator[T | Gap, None, None]:
         with self._pool.connection() as connection:
             reading = connection.read(stream.request())
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -91,7 +91,9 @@ class Client(Calls):
         """Return a job."""
         return self.call(jobs.get_job(job))
 
-    def list_jobs(self, *, limit: int | None = None, **filters: Any) -> Iterator[JobView]:
+    def list_jobs(
+        self, *, limit: int | None = None, **filters: Any
+    ) -> Generator[JobView, None, None]:
         """Yield jobs, the newest first, page by page.
 
         `filters` are those of the API: state, type, label, name, q, id_prefix; a list of values
@@ -121,7 +123,7 @@ class Client(Calls):
         """Say why a job is where it is, and what it waits for."""
         return self.call(jobs.explain_job(job))
 
-    def attempts(self, job: JobLike) -> Iterator[AttemptView]:
+    def attempts(self, job: JobLike) -> Generator[AttemptView, None, None]:
         """Yield the attempts of a job's tasks."""
         return self.pages(partial(jobs.list_attempts, job), None)
 
@@ -134,7 +136,7 @@ class Client(Calls):
         task: int | None = None,
         since: str | None = None,
         stream: Literal["stdout", "stderr", "jobd"] | None = None,
-    ) -> Iterator[LogLine | Gap]:
+    ) -> Generator[LogLine | Gap, None, None]:
         """Yield a job's log: what there is, or with `follow` until the job is over.
 
         From the last attempt on, or from `attempt` on; a `Gap` says what is lost. Following goes on
@@ -178,7 +180,7 @@ class Client(Calls):
         after: str | None = None,
         subject: str | None = None,
         follow: bool = True,
-    ) -> Iterator[EventView | Gap]:
+    ) -> Generator[EventView | Gap, None, None]:
         """Yield events of these types (globs; none: all) as they happen, or those behind `after`.
 
         Nothing is left out when the link breaks; what is no longer kept is told by a `Gap`. Without
@@ -220,7 +222,7 @@ class Client(Calls):
         """Return one node."""
         return self.call(nodes.get_node(node))
 
-    def list_actors(self, prefix: str = "") -> Iterator[ActorView]:
+    def list_actors(self, prefix: str = "") -> Generator[ActorView, None, None]:
         """Yield the live actors of the node."""
         return self.pages(partial(nodes.list_actors, prefix), None)
 
@@ -234,7 +236,7 @@ class Client(Calls):
 
     # -- pages that end
 
-    def _written(self, job: JobLike, query: dict[str, Any]) -> Iterator[LogLine | Gap]:
+    def _written(self, job: JobLike, query: dict[str, Any]) -> Generator[LogLine | Gap, None, None]:
         begin = 0
         while True:
             page = self.call(jobs.read_logs(job, {**query, "from": begin, "limit": 500}))
@@ -244,7 +246,9 @@ class Client(Calls):
                 return
             begin = page.next_from
 
-    def _kept(self, query: dict[str, Any], after: str | None) -> Iterator[EventView | Gap]:
+    def _kept(
+        self, query: dict[str, Any], after: str | None
+    ) -> Generator[EventView | Gap, None, None]:
         while True:
             page = self.call(nodes.list_events({**query, "after": after, "limit": 500}))
             if page.gap:

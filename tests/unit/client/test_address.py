@@ -1,0 +1,48 @@
+"""Where a client looks for its nodes, and which token it takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actors.errors import InvalidInput
+from jobd.client.address import DEFAULT_ADDRESS, find_nodes
+
+
+def leave(data: Path, cluster: str, token: str) -> Path:
+    (data / "run").mkdir(parents=True)
+    (data / "run" / "node.json").write_text(json.dumps({"cluster": cluster}))
+    (data / "admin.token").write_text(token + "\n")
+    return data
+
+
+def test_the_argument_comes_first(tmp_path: Path) -> None:
+    data = leave(tmp_path / "d", "127.0.0.1:7801", "jobd_a_b")
+    env = {"JOBD_ADDRESS": "h:1", "JOBD_DATA": str(data), "JOBD_TOKEN": "t"}
+    assert find_nodes("tcp://h:2, :3", "mine", env) == (("h:2", "127.0.0.1:3"), "mine", False)
+    assert find_nodes(["[::1]:2"], None, env) == (("[::1]:2",), "t", False)
+    assert find_nodes(None, None, env) == (("h:1",), "t", False)
+
+
+def test_a_node_of_this_machine_is_found_with_its_token(tmp_path: Path) -> None:
+    data = leave(tmp_path / "d", "127.0.0.1:7801", "jobd_a_b")
+    found = (("127.0.0.1:7801",), "jobd_a_b", True)
+    assert find_nodes(None, None, {"JOBD_DATA": str(data)}) == found
+    (tmp_path / "jobd").mkdir()
+    (tmp_path / "jobd" / "node.json").write_text(json.dumps({"data": str(data)}))
+    env = {"XDG_RUNTIME_DIR": str(tmp_path), "JOBD_DATA": "/nowhere"}
+    assert find_nodes(None, None, env) == found
+    assert find_nodes("127.0.0.1:7801", None, env).token == "jobd_a_b"
+    assert find_nodes("127.0.0.1:7802", None, env).token == ""
+
+
+def test_nothing_there_is_the_default_port() -> None:
+    assert find_nodes(None, None, {"JOBD_DATA": "/nowhere"}) == ((DEFAULT_ADDRESS,), "", True)
+
+
+@pytest.mark.parametrize("text", ["host", "host:", "h:99999", "http://h:1", "a b:1", "h:1/x"])
+def test_what_is_no_address_is_said(text: str) -> None:
+    with pytest.raises(InvalidInput, match="no address"):
+        find_nodes(text, None, {})
