@@ -26,7 +26,6 @@ from actors.history import Recorded, SayRecorded
 from actors.model import keys
 from actors.model.job import TERMINAL, Job
 from actors.model.spec import JobSpec
-from actors.run_log import Forget, ForgetOthers
 from actors.runtime import (
     After,
     Context,
@@ -91,7 +90,7 @@ class Home(StoreActor):
     # -- the feed
 
     def rescan(self) -> Effects:
-        """Derive everything anew; what is left of jobs that have no record any more goes."""
+        """Derive everything anew."""
         self._due = DueIndex()
         self._waiters = Waiters()
         self._insistent = Waiters()
@@ -101,16 +100,15 @@ class Home(StoreActor):
         for kind in _KINDS:
             for key, _ in self.view.scan(kind):
                 self._take(key)
-        return [Tell(addresses.RUN_LOG, ForgetOthers(frozenset(self._states)))]
+        return None
 
-    def changed(self, change: Change) -> Iterator[Effect]:
-        """Take one change in; a job that was deleted takes its log along."""
+    def changed(self, change: Change) -> Effects:
+        """Take one change in."""
         if change.key.startswith(_KINDS):
             self._take(change.key)
         elif change.key.startswith("permit/"):
             self._permit_changed(change.key.split("/")[1])
-        if change.deleted and change.key.startswith("job/"):
-            yield Tell(addresses.RUN_LOG, Forget(keys.last(change.key)))
+        return None
 
     def _take(self, key: str) -> None:
         self._due.set(key, job.due_at(self.view, key))

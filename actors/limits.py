@@ -94,6 +94,10 @@ LOG_CHUNK_BYTES: Final = 256 * 1024  # a new chunk file is begun
 LOG_PAGE_BYTES: Final = 1024 * 1024  # a page of a log ends early and says where to go on
 LOG_KEEP_BYTES: Final = 4 * 1024 * 1024 * 1024  # the oldest job logs go
 LOG_KEEP_S: Final = 7 * 24 * 3600  # likewise
+ARTIFACT_KEEP_S: Final = LOG_KEEP_S  # then the artifact goes
+ARTIFACT_KEEP_BYTES: Final = (
+    4 * 1024 * 1024 * 1024
+)  # the oldest go, but none within TERMINAL_KEEP_S
 
 # -- history
 HISTORY_BATCH_ROWS: Final = 5_000  # the rest goes with the next batch

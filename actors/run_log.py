@@ -15,9 +15,9 @@ from actors.core.ports import ArtifactStore, JobLogStore
 from actors.core.spec import read_output
 from actors.errors import JobdError, NotFound
 from actors.model import keys
-from actors.runtime import After, Context, Effects, Fail, Reply, Tell, ThreadActor, handles
+from actors.runtime import After, Context, Effects, Fail, Reply, ThreadActor, handles
 
-__all__ = ["Archive", "Archived", "Forget", "ForgetOthers", "MakeRoom", "ReadLog", "RunLog"]
+__all__ = ["Archive", "Archived", "Forget", "MakeRoom", "ReadLog", "RunLog"]
 
 _log: Final = logging.getLogger(__name__)
 _PRUNE_EVERY_S: Final = 60.0
@@ -52,15 +52,9 @@ class Archived(msgspec.Struct, frozen=True):
 
 
 class Forget(msgspec.Struct, frozen=True):
-    """A job's record is gone: so go its log and its artifacts."""
+    """A job was deleted: so go its log and its artifacts. Else they go by their age and size."""
 
     job_id: str
-
-
-class ForgetOthers(msgspec.Struct, frozen=True):
-    """These are all jobs that have a record: a `Forget` for any other was lost, with its node."""
-
-    known: frozenset[str]
 
 
 class MakeRoom(msgspec.Struct, frozen=True):
@@ -124,22 +118,13 @@ class RunLog(ThreadActor):
 
     @handles(Forget)
     def forget(self, message: Forget, context: Context) -> Effects:
-        """Delete what belonged to an evicted or deleted job; when the disk refuses, in a moment."""
+        """Delete what belonged to a deleted job; when the disk refuses, in a moment."""
         try:
             self._logs.delete(message.job_id)
             self._artifacts.delete(message.job_id)
         except JobdError:
             return [After(_RETRY_S, message)]
         return None
-
-    @handles(ForgetOthers)
-    def forget_others(self, message: ForgetOthers, context: Context) -> Effects:
-        """Delete what is left of jobs without a record.
-
-        A job that was accepted since has nothing here yet: its `Archive` comes behind this.
-        """
-        here = self._logs.jobs() | self._artifacts.jobs()
-        return [Tell(self.address, Forget(job_id)) for job_id in sorted(here - message.known)]
 
     @handles(MakeRoom)
     def make_room(self, message: MakeRoom, context: Context) -> Effects:
@@ -158,5 +143,7 @@ class RunLog(ThreadActor):
     def prune(self, message: _Prune, context: Context) -> Effects:
         """Drop the oldest logs past the limits."""
         with suppress(JobdError):  # the disk refuses: the next round does it
-            self._logs.prune(self.clock.now_ms(), limits.LOG_KEEP_S, limits.LOG_KEEP_BYTES)
+            now_ms = self.clock.now_ms()
+            self._logs.prune(now_ms, limits.LOG_KEEP_S, limits.LOG_KEEP_BYTES)
+            self._artifacts.prune(now_ms, limits.ARTIFACT_KEEP_S, limits.ARTIFACT_KEEP_BYTES)
         return [After(_PRUNE_EVERY_S, _Prune(), key="prune")]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from actors import limits
 from actors.backends.disk import refusing
 from actors.backends.file_copy import link
 from actors.errors import InvalidInput, NotFound
@@ -69,6 +71,27 @@ class Artifacts:
         """Forget the outputs of a job."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._path(job_id, 0).parent)
+
+    @refusing("the artifacts")
+    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
+        """Drop the oldest jobs' outputs past these limits; return of how many jobs."""
+        found = sorted(self._sizes(), reverse=True)
+        total = gone = 0
+        for ended_ms, job_id, size in found:
+            total += size
+            age_s = (now_ms - ended_ms) / 1000
+            if age_s > keep_s or (total > keep_bytes and age_s > limits.TERMINAL_KEEP_S):
+                self.delete(job_id)
+                gone += 1
+        return gone
+
+    def _sizes(self) -> Iterator[tuple[int, str, int]]:
+        """Yield when each job had its last output, its id, and what its outputs take."""
+        for job_id in self.jobs():
+            folder = self._root / job_id
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                size = sum(file.stat().st_size for file in folder.iterdir())
+                yield folder.stat().st_mtime_ns // 1_000_000, job_id, size
 
     @refusing("the copy of the artifacts")
     def checkpoint(self, dest: Path) -> None:

@@ -238,8 +238,11 @@ class ArtifactStore(Protocol):
     def path(self, job_id: str, task: int) -> Path | None:
         """Return the file, or None."""
 
-    def jobs(self) -> set[str]:
-        """Return the jobs that have outputs."""
-
     def delete(self, job_id: str) -> None:
         """Forget all outputs of a job; an unknown job is no error."""
+
+    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
+        """Drop the oldest jobs' outputs past these limits; return of how many jobs.
+
+        Those of jobs that the store may still have are kept, whatever their size.
+        """

@@ -70,8 +70,8 @@ class SimArtifacts:
     def path(self, job_id: str, task: int) -> Path | None:
         return Path(job_id) if (job_id, task) in self.kept else None
 
-    def jobs(self) -> set[str]:
-        return {job_id for job_id, _ in self.kept}
-
     def delete(self, job_id: str) -> None:
         self.kept = {key: content for key, content in self.kept.items() if key[0] != job_id}
+
+    def prune(self, now_ms: int, keep_s: int, keep_bytes: int) -> int:
+        return 0

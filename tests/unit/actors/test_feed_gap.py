@@ -60,19 +60,3 @@ def test_a_lost_session_is_replaced() -> None:
     assert sim.run_until(lambda: view.get(keys.session(NODE)).noun.state == "up", 5.0)  # type: ignore[union-attr]
     assert view.get(keys.session(NODE)) != before
     assert sim.run_until(lambda: not sim.node.actor(addresses.AGENT).waits_for, 5.0)
-
-
-def test_what_is_left_of_a_job_without_a_record_goes_at_the_next_start() -> None:
-    sim = started(3)
-    job_id = submit(sim, with_(argv=("10:0:big",))).job_id
-    assert sim.run_until(lambda: state_of(sim, keys.job(job_id)) == "succeeded", 5.0)
-    sim.run_until(lambda: False, 3.0)
-    kept = sim.machine.artifacts.kept
-    assert list(kept) == [(job_id, 0)]
-    kept["01hf7yat206banwvss5x221pg8", 0] = b"of a job whose eviction was its last"
-    sim.machine.job_logs.archived.add("attempt/01hf7yat206banwvss5x221pg8/00000/0001")
-    sim.crash()
-    assert sim.run_until(lambda: sim.machine.node is not None, 5.0)
-    sim.run_until(lambda: False, 3.0)
-    assert list(sim.machine.artifacts.kept) == [(job_id, 0)]
-    assert all(job_id in attempt for attempt in sim.machine.job_logs.archived)
