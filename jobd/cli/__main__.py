@@ -27,6 +27,7 @@ from jobd.cli.node import cluster, node, status
 from jobd.cli.output import note_problems
 from jobd.cli.secret import secret
 from jobd.cli.session import Session
+from jobd.cli.sql import sql
 from jobd.cli.store import store
 from jobd.cli.token import token
 from jobd.cli.top import top
@@ -70,7 +71,7 @@ def cli(
 
 for command in (
     actor, api, apply, audit, backup, cluster, completion, context_, diff, event, job, kv, node,
-    plan, run, secret, status, store, token, top, validate,
+    plan, run, secret, sql, status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

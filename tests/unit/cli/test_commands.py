@@ -43,6 +43,7 @@ COMMANDS = {
     "put_value": "kv put",
     "read_logs": "job logs",
     "retry_job": "job retry",
+    "run_query": "sql",
     "revoke_token": "token revoke",
     "stream_events": "event tail",
     "stream_logs": "job logs",
