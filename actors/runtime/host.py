@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from actors import limits
 from actors.runtime.actor import Clock
@@ -31,6 +31,7 @@ from actors.runtime.watchdog import Watchdog
 __all__ = ["LoopHost"]
 
 T = TypeVar("T")
+_FOREIGN_PER_TURN: Final = 128
 
 
 class LoopHost(Engine):
@@ -217,8 +218,12 @@ class LoopHost(Engine):
     def _run_foreign(self) -> None:
         self._foreign_is_due = False  # before the queue is looked at, so that nothing is missed
         queue = self._foreign
-        while queue:
+        for _ in range(min(len(queue), _FOREIGN_PER_TURN)):
             queue.popleft()()
+        if queue and not self._foreign_is_due:
+            # What these have sent leaves meanwhile, so that its receiver works on it already.
+            self._foreign_is_due = True
+            self._loop.call_soon(self._run_foreign)
 
     def on_host(self, call: Callable[[], T]) -> T:
         """Make a call on the loop's thread and wait for what it returns or raises."""
