@@ -79,6 +79,7 @@ class Connection:
         self._dealer, self._monitor = socket_of(context, address)
         self._dealer.rcvtimeo = int(SLICE_S * 1_000)
         self._sent_s = self._heard_s = time.monotonic()
+        self._is_stale = False
         try:
             self._send(self.session.hello())
             deadline = self._sent_s + HELLO_S
@@ -92,8 +93,9 @@ class Connection:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the node still counts it as there."""
-        return time.monotonic() - self._sent_s < IDLE_S
+        """Whether the node surely counts it as there; once it may not, it never is again."""
+        self._is_stale |= time.monotonic() - self._sent_s > IDLE_S
+        return not self._is_stale
 
     def ask(self, message: Any, timeout_s: float, to: str) -> Any:
         """Return the answer of an actor. Raises AskTimeout, and what the answer says."""

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import addresses
-from actors.errors import ActorUnavailable, JobdError
+from actors.errors import ActorUnavailable, Forbidden, JobdError, Unauthenticated
 from actors.runtime.envelope import (
     VERSION,
     BadFrame,
@@ -238,7 +238,7 @@ class Session:
         if kind == Kind.HELLO:
             self.welcome.settle(decode_hello(envelope.body).node, None)
         elif kind == Kind.ERROR and envelope.corr == 0:
-            raise decode_error(envelope.body)
+            raise self._ended_by(decode_error(envelope.body))
         elif kind == Kind.GONE and not envelope.dst:
             raise ActorUnavailable("the node has said good-bye", maybe_executed=True)
         elif kind == Kind.TELL and envelope.type == Terminated.__name__:
@@ -255,6 +255,12 @@ class Session:
                 size = len(memoryview(envelope.body)) + sum(map(len, blobs))
                 reading.came(envelope.items, item, size)
                 self._settled(envelope.corr, reading)
+
+    def _ended_by(self, error: JobdError) -> JobdError:
+        """Return what ended the link: a refusal, or that the node has given it up meanwhile."""
+        if not self.welcome.done or isinstance(error, Unauthenticated | Forbidden):
+            return error
+        return ActorUnavailable(f"the node ended the link: {error.message}", maybe_executed=True)
 
     def _on_end(self, envelope: Envelope, blobs: tuple[bytes, ...]) -> None:
         answer = self._asked.get(envelope.corr)

@@ -13,7 +13,7 @@ __all__ = ["DELIMITERS", "Completer"]
 
 # Python's own but for what stands in addresses and ids.
 DELIMITERS: Final = " \t\n`~!@#$%^&*()=+[{]}\\|;:'\",<>?"
-_KEY: Final = re.compile(r"(\w+)\[(['\"])$")
+_KEY: Final = re.compile(r"(\w+)\[['\"]$")
 
 
 class Completer(rlcompleter.Completer):
@@ -28,15 +28,15 @@ class Completer(rlcompleter.Completer):
         """Return the completion of this number, None behind the last."""
         if state == 0:
             begun = _KEY.search(readline.get_line_buffer()[: readline.get_begidx()])
-            self._found = self.keys(begun[1], begun[2], text) if begun is not None else []
+            self._found = self.keys(begun[1], text) if begun is not None else []
             if begun is None:
                 return super().complete(text, state)
         if self._found:
             return self._found[state] if state < len(self._found) else None
         return super().complete(text, state)
 
-    def keys(self, name: str, quote: str, prefix: str) -> list[str]:
-        """Return the keys of an object that begin so, closed where there is only one."""
+    def keys(self, name: str, prefix: str) -> list[str]:
+        """Return the keys of an object that begin so; readline closes the quote of the only one."""
         keys_like = getattr(self._names.get(name), "keys_like", None)
         if keys_like is None:
             return []
@@ -44,4 +44,4 @@ class Completer(rlcompleter.Completer):
             found: list[str] = keys_like(prefix)
         except JobdError:
             return []  # nobody answers: nothing to complete, and nothing to say in the line
-        return [f"{found[0]}{quote}]"] if len(found) == 1 else found
+        return found

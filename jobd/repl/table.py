@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -112,13 +113,15 @@ def fields(record: Any) -> str:
     shown = {name: getattr(record, name) for name in _names_of(record)}
     shown = {name: value for name, value in shown.items() if value not in (None, "", [], {})}
     width = max(map(len, shown), default=0)
-    return "\n".join(f"{name:<{width}}  {_text(value)}" for name, value in shown.items())
+    return "\n".join(
+        f"{name.rstrip('_'):<{width}}  {_text(value)}" for name, value in shown.items()
+    )
 
 
 def lines_of(records: Sequence[Any], indents: Iterable[int] | None = None) -> list[str]:
     """Return records as the lines of a table; `indents` moves the first cell of each to the right.
 
-    The last column takes what is left of the terminal's width, and is cut off there.
+    At a terminal the last column takes what is left of the width, and is cut off there.
     """
     columns = _columns_of(records[0])
     rows = [[_text(cell(record)) for _, cell in columns] for record in records]
@@ -126,8 +129,9 @@ def lines_of(records: Sequence[Any], indents: Iterable[int] | None = None) -> li
         row[0] = "  " * indent + row[0]
     rows.insert(0, [title for title, _ in columns])
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    left = shutil.get_terminal_size((100, 24)).columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
-    widths[-1] = min(widths[-1], max(_NARROWEST, left))
+    if sys.stdout.isatty():
+        left = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        widths[-1] = min(widths[-1], max(_NARROWEST, left))
     return [
         "  ".join(f"{cell[:width]:<{width}}" for cell, width in zip(row, widths, strict=True))
         .rstrip()

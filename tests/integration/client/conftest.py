@@ -1,0 +1,46 @@
+"""A node of its own for each test that breaks it, one for those that don't."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.integration.node_process import NodeProcess, running
+
+Start = Callable[..., NodeProcess]
+
+
+def cluster_of(node: NodeProcess) -> str:
+    """Return the address of a node's cluster port."""
+    note = json.loads((node.data / "run" / "node.json").read_text())
+    return str(note["cluster"])
+
+
+def free_port() -> int:
+    """Return a port of loopback that is free now: for a node that is to come back at the same."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start nodes at fixed ports."""
+    with ExitStack() as nodes:
+
+        def one(name: str = "node", *args: str) -> NodeProcess:
+            port = f"--cluster=127.0.0.1:{free_port()}"
+            return nodes.enter_context(running(tmp_path / name, port, *args))
+
+        yield one
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    with running(tmp_path_factory.mktemp("node") / "data", "--name", "vm") as started:
+        yield started
