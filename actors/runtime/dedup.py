@@ -9,7 +9,7 @@ more what came of it, so its sender is told ActorUnavailable(maybe_executed=True
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Final, Literal
 
 from actors import limits
@@ -31,7 +31,7 @@ class DedupWindow:
         self._size = size
         self._room = answer_bytes
         self._known: OrderedDict[int, bytes] = OrderedDict()
-        self._kept: OrderedDict[int, None] = OrderedDict()  # whose answers take room
+        self._kept: deque[int] = deque()  # whose answers take room, but for those forgotten
         self._forgotten = 0  # the highest number that has left the window
 
     def admit(self, number: int) -> Literal["new", "under way", "expired"] | bytes:
@@ -45,7 +45,7 @@ class DedupWindow:
         if len(self._known) > self._size:
             oldest, left = self._known.popitem(last=False)
             self._forgotten = max(self._forgotten, oldest)
-            self._drop(oldest, left)
+            self._room += len(left) if left != _NOT_KEPT else 0
         return "new"
 
     def answered(self, number: int, answer: bytes | None) -> None:
@@ -55,14 +55,13 @@ class DedupWindow:
             return
         self._known[number] = answer or _NOT_KEPT
         if answer:
-            self._kept[number] = None
+            self._kept.append(number)
             self._room -= len(answer)
             while self._room < 0:
-                oldest = next(iter(self._kept))
-                self._drop(oldest, self._known[oldest])
-                self._known[oldest] = _NOT_KEPT
-
-    def _drop(self, number: int, answer: bytes) -> None:
-        if number in self._kept:
-            del self._kept[number]
-            self._room += len(answer)
+                oldest = self._kept.popleft()
+                dropped = self._known.get(oldest, _NOT_KEPT)
+                if dropped != _NOT_KEPT:
+                    self._known[oldest] = _NOT_KEPT
+                    self._room += len(dropped)
+        if len(self._kept) > 2 * self._size:
+            self._kept = deque(each for each in self._kept if each in self._known)

@@ -236,9 +236,11 @@ class Engine(ABC):
                 return
         cell = self.cells.get(address)
         if cell is None:
-            cell = self.entity_kinds.activate(address)
+            route = self.routes.get(node_of(address))
+            if route is None:
+                cell = self.entity_kinds.activate(address)
             if cell is None:
-                route = self.route_of(address)
+                route = route or self.route_of(address)
                 if route is not None:
                     route.carry(address, letter)
                 else:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from actors import limits
 from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden
-from actors.runtime.address import SCHEME, node_of
 from actors.runtime.effects import ReplyTo
 from actors.runtime.envelope import BadFrame, Envelope, Kind, decode_error
 from actors.runtime.letter import Letter, RemoteLetter
@@ -24,14 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["HANDLERS"]
 
 _TERMINATED: Final = Terminated.__name__
+_ASK: Final = int(Kind.ASK)
 _WATCH_SCOPE: Final = "read"
 Blobs = tuple[Blob, ...]
 
 
 def _on_letter(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
     """Deliver a tell or an ask to an actor of this process."""
-    if envelope.src and node_of(envelope.src) != peer.node:
-        raise BadFrame(f"{envelope.src[:128]} is not of {peer.node}")
+    source = envelope.src or peer.prefix
+    if not source.startswith(peer.prefix):
+        raise BadFrame(f"{source[:128]} is not of {peer.node}")
     if envelope.type == _TERMINATED:
         _on_terminated(link, peer, envelope)
         return
@@ -39,25 +40,25 @@ def _on_letter(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None
         _check_scope(peer, envelope.type, link.vocabulary.scope_of(envelope.type))
     message = link.vocabulary.decode(envelope.type, envelope.body, blobs)
     reply: ReplyTo | None = None
-    if envelope.kind == Kind.ASK:
+    if envelope.kind == _ASK:
         if not _is_new(link, peer, envelope):
             return
         reply = _reply_to(link, peer, envelope)
     letter = RemoteLetter(
         message,
         reply,
-        envelope.src or f"{SCHEME}{peer.node}/",
+        source,
         link.engine.now_ms() + envelope.deadline_ms if envelope.deadline_ms > 0 else 0,
         envelope.trace if envelope.trace and is_traceparent(envelope.trace) else None,
     )
     letter.principal = peer.principal
     address = link.local(envelope.dst)
+    cells = link.engine.cells
     # A client starts no entity: it may only talk to who is there.
-    is_here = node_of(envelope.dst) == link.node
-    if is_here and (peer.principal is None or address in link.engine.cells):
+    if envelope.dst.startswith(link.prefix) and (peer.principal is None or address in cells):
         link.engine.deliver(address, letter)
         if isinstance(reply, Outlet):
-            reply.bind(link.engine.cells.get(address))
+            reply.bind(cells.get(address))
     else:
         there = DeadLetter(f"{envelope.dst[:128]} is not at {link.node}")
         link.engine.refuse(envelope.dst[:128], letter, there)
@@ -94,7 +95,7 @@ def _reply_to(link: Link, peer: Peer, envelope: Envelope) -> ReplyTo:
 
 def _on_terminated(link: Link, peer: Peer, envelope: Envelope) -> None:
     message: Terminated = link.vocabulary.decode(envelope.type, envelope.body)
-    if node_of(message.address) != peer.node:
+    if not message.address.startswith(peer.prefix):
         raise BadFrame(f"{message.address[:128]} is not of {peer.node}")
     peer.terminated(message, link.local(envelope.dst))
 
@@ -161,7 +162,7 @@ def _on_cancel(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None
 def _on_watch(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
     _check_scope(peer, "a watch", _WATCH_SCOPE)
     watcher, address = envelope.src, link.local(envelope.dst)
-    if node_of(watcher) != peer.node:
+    if not watcher.startswith(peer.prefix):
         raise BadFrame(f"{watcher[:128]} is not of {peer.node}")
     if len(peer.watched) >= limits.WATCHES_PER_PEER:
         raise Busy(f"{limits.WATCHES_PER_PEER} watches of {peer.node}")
@@ -193,14 +194,14 @@ def _on_gone(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
 
 
 HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {
-    Kind.ASK: _on_letter,
-    Kind.CANCEL: _on_cancel,
-    Kind.CREDIT: _on_credit,
-    Kind.ERROR: _on_error,
-    Kind.GONE: _on_gone,
-    Kind.ITEM: _on_stream,
-    Kind.PING: _on_ping,
-    Kind.REPLY: _on_reply,
-    Kind.TELL: _on_letter,
-    Kind.WATCH: _on_watch,
+    int(Kind.ASK): _on_letter,
+    int(Kind.CANCEL): _on_cancel,
+    int(Kind.CREDIT): _on_credit,
+    int(Kind.ERROR): _on_error,
+    int(Kind.GONE): _on_gone,
+    int(Kind.ITEM): _on_stream,
+    int(Kind.PING): _on_ping,
+    int(Kind.REPLY): _on_reply,
+    int(Kind.TELL): _on_letter,
+    int(Kind.WATCH): _on_watch,
 }

@@ -61,6 +61,7 @@ __all__ = ["Link", "Refusal"]
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _NODE: Final[Lane] = b"node"  # the lanes of who connects
 _BULK: Final[Lane] = b"bulk"
+_ERROR: Final = int(Kind.ERROR)
 _FAREWELL_S: Final = 0.05
 _WINDOWS_KEPT: Final = 64  # of processes without a link
 
@@ -114,7 +115,7 @@ class Link:
         self.node = node
         self.incarnation = incarnation
         self.connects = child or token is not None
-        self._prefix = f"{SCHEME}{node}"
+        self.prefix = f"{SCHEME}{node}/"
         self._windows: OrderedDict[str, tuple[Hello, DedupWindow]] = OrderedDict()
         self._on_refused = on_refused
         self._on_node = on_node
@@ -147,12 +148,12 @@ class Link:
 
     def absolute(self, address: str) -> str:
         """Return the address by which other processes know an actor of this one."""
-        return self._prefix + address if address.startswith("/") else address
+        return f"{SCHEME}{self.node}{address}" if address.startswith("/") else address
 
     def local(self, address: str) -> str:
         """Return the address by which this process knows an actor of its own."""
-        if address not in self.engine.cells and address.startswith(self._prefix + "/"):
-            bare = address[len(self._prefix) :]
+        if address not in self.engine.cells and address.startswith(self.prefix):
+            bare = address[len(self.prefix) - 1 :]
             if bare in self.engine.cells:
                 return bare
         return address
@@ -212,7 +213,12 @@ class Link:
             )
         peer = self.peers.get(process)
         if peer is None:
-            peer = self.peers[process] = Peer(self, Hello(process, 0), via=node)
+            peer = self._behind_node(Hello(process, 0), node)
+        return peer
+
+    def _behind_node(self, hello: Hello, node: Peer) -> Peer:
+        peer = self.peers[hello.node] = Peer(self, hello, via=node)
+        self.engine.routes.setdefault(hello.node, peer)  # a link of its own goes before
         return peer
 
     def encode(self, kind: Kind, **fields: Any) -> bytes:
@@ -343,25 +349,29 @@ class Link:
     ) -> None:
         """Deal with an envelope of a peer; what is wrong with it is counted and answered."""
         try:
-            if envelope.kind == Kind.HELLO:
-                if peer.via is None:
-                    self.handshake.on_hello(lane, envelope)
-                else:
-                    peer.resume()  # it has its link again
-                return
-            if envelope.kind == Kind.ERROR and not envelope.corr and self.connects:
-                self.handshake.on_refusal(lane, envelope)
-                return
-            if envelope.incarnation != peer.incarnation:
-                raise BadFrame(f"incarnation {envelope.incarnation}, not {peer.incarnation}")
             handler = HANDLERS.get(envelope.kind)
-            if handler is None:
-                raise BadFrame(f"unknown kind {envelope.kind}")
-            handler(self, peer, envelope, blobs)
+            if handler is None or (envelope.kind == _ERROR and not envelope.corr):
+                self._on_other(peer, lane, envelope)
+            elif envelope.incarnation == peer.incarnation:
+                handler(self, peer, envelope, blobs)
+            else:
+                raise BadFrame(f"incarnation {envelope.incarnation}, not {peer.incarnation}")
         except JobdError as error:
             self.refuse(peer, envelope.type or "an envelope", error)
             if envelope.kind == Kind.ASK:
                 self.answer_error(peer, envelope, error)
+
+    def _on_other(self, peer: Peer, lane: Lane, envelope: Envelope) -> None:
+        """Deal with what is about the link itself. Raises BadFrame."""
+        if envelope.kind == Kind.HELLO:
+            if peer.via is None:
+                self.handshake.on_hello(lane, envelope)
+            else:
+                peer.resume()  # it has its link again
+        elif envelope.kind != _ERROR:
+            raise BadFrame(f"unknown kind {envelope.kind}")
+        elif self.connects and peer.via is None:
+            self.handshake.on_refusal(lane, envelope)
 
     def _sender(self, neighbour: Peer, header: Header) -> Peer:
         """Return whose batch it is. Raises BadFrame."""
@@ -378,8 +388,7 @@ class Link:
             self.lose(header.source, "it was restarted")
             peer = None
         if peer is None:
-            peer = Peer(self, Hello(header.source, header.incarnation), via=neighbour)
-            self.peers[header.source] = peer
+            peer = self._behind_node(Hello(header.source, header.incarnation), neighbour)
         peer.incarnation = header.incarnation
         peer.principal = Principal(header.principal, frozenset(header.scopes))
         return peer

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from actors import limits
 from actors.errors import ActorUnavailable, Busy, JobdError, TooLarge
+from actors.runtime.address import SCHEME
 from actors.runtime.effects import ReplyTo
 from actors.runtime.envelope import VERSION, Envelope, Kind
 from actors.runtime.header import DIRECT, Header, encode_header
@@ -20,6 +23,10 @@ from actors.runtime.wire import Lane
 
 if TYPE_CHECKING:
     from actors.runtime.link import Link
+
+_TELL: Final = int(Kind.TELL)
+_ASK: Final = int(Kind.ASK)
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 __all__ = ["Peer"]
 
@@ -42,6 +49,7 @@ class Peer:
         self.link = link
         self.hello = hello
         self.node = hello.node
+        self.prefix = f"{SCHEME}{hello.node}/"
         self.incarnation = hello.incarnation
         self.principal = principal
         self.lane = lane
@@ -68,7 +76,7 @@ class Peer:
         if message.__class__ is Terminated:
             message = Terminated(link.absolute(message.address), message.reason)
         try:
-            body = link.vocabulary.encode(message)
+            name, raw, blobs = link.vocabulary.encode(message)
         except (TypeError, TooLarge) as error:
             engine.refuse(address, letter, error)
             return
@@ -85,21 +93,26 @@ class Peer:
                 items, size = stream.credit
                 stream.upstream = _Upstream(self, number, address)
                 self._streams[number] = stream
-        part = link.encode(
-            Kind.TELL if reply is None else Kind.ASK,
-            corr=number,
-            dst=address,
-            src=link.absolute(letter.sender) if letter.sender else "",
-            deadline_ms=max(1, letter.deadline_ms - engine.now_ms()) if letter.deadline_ms else 0,
-            trace=letter.trace,
-            type=body.type,
-            body=body.raw,
-            items=items,
-            size=size,
+        deadline_ms = letter.deadline_ms
+        envelope = Envelope(
+            VERSION,
+            _TELL if reply is None else _ASK,
+            0,
+            number,
+            address,
+            link.absolute(letter.sender) if letter.sender else "",
+            max(1, deadline_ms - engine.now_ms()) if deadline_ms else 0,
+            letter.trace,
+            name,
+            raw,
+            link.incarnation,
+            items,
+            size,
         )
+        part = _ENCODER.encode(envelope)
         if reply is not None and not items:
-            self._asked[number] = (reply, part, body.blobs)
-        self.send(part, body.blobs)
+            self._asked[number] = (reply, part, blobs)
+        self.send(part, blobs)
 
     def watch(self, address: str, watcher: str) -> None:
         """Have the peer tell when an address there ends."""
@@ -108,13 +121,9 @@ class Peer:
 
     def send(self, part: bytes, blobs: tuple[Blob, ...] = ()) -> None:
         """Send an encoded envelope; when the connection was lost, over the one that came after."""
-        peer: Peer | None = self
-        if self.is_lost:
-            peer = self.link.peers.get(self.node)
-            if peer is None or peer.incarnation != self.incarnation:
-                return
-        assert peer is not None, "it is this one, or was looked up"
-        self.link.send(peer, part, blobs)
+        peer = self.link.peers.get(self.node) if self.is_lost else self
+        if peer is not None and peer.incarnation == self.incarnation:
+            self.link.send(peer, part, blobs)
 
     def resume(self) -> None:
         """Go on after a broken connection: repeat what has no answer yet; streams have ended."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from actors import limits
 from actors.errors import TooLarge
-from actors.runtime.envelope import Envelope, Kind, encode_error
+from actors.runtime.envelope import VERSION, Envelope, Kind, encode_error
 
 if TYPE_CHECKING:
     from actors.runtime.peer import Peer
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_REPLY: Final = int(Kind.REPLY)
+_ERROR: Final = int(Kind.ERROR)
 
 __all__ = ["RemoteReply", "RemoteSink"]
 
@@ -28,28 +34,40 @@ class RemoteReply:
     def set(self, value: Any = None) -> None:
         """Answer with a value; one that can't be encoded is answered by that error."""
         try:
-            body = self._peer.link.vocabulary.encode(value)
+            name, raw, blobs = self._peer.link.vocabulary.encode(value)
         except (TypeError, TooLarge) as error:
             self.fail(error)
         else:
-            self._answer(Kind.REPLY, *body)
+            self._answer(_REPLY, name, raw, blobs)
 
     def fail(self, error: BaseException) -> None:
         """Answer with an error."""
-        self._answer(Kind.ERROR, "", encode_error(error))
+        self._answer(_ERROR, "", encode_error(error))
 
     def set_exception(self, exc_info: Any = None) -> None:
         """Answer with an error, as Pykka does."""
         error = (exc_info or sys.exc_info())[1]
         self.fail(error if error is not None else RuntimeError("no exception"))
 
-    def _answer(self, kind: Kind, name: str, body: Any, blobs: tuple[Any, ...] = ()) -> None:
+    def _answer(self, kind: int, name: str, body: Any, blobs: tuple[Any, ...] = ()) -> None:
         if self.done:
             return
         self.done = True
         peer, asked = self._peer, self._asked
-        part = peer.link.encode(
-            kind, corr=asked.corr, dst=asked.src, src=asked.dst, type=name, body=body
+        part = _ENCODER.encode(
+            Envelope(
+                VERSION,
+                kind,
+                0,
+                asked.corr,
+                asked.src,
+                asked.dst,
+                0,
+                None,
+                name,
+                body,
+                peer.link.incarnation,
+            )
         )
         is_kept = not blobs and len(part) <= limits.VALUE_BYTES
         peer.window.answered(asked.corr, part if is_kept else None)
@@ -65,10 +83,9 @@ class RemoteSink:
 
     def item(self, number: int, value: Any) -> int:
         """Send an item and return its size in bytes. Raises TypeError, TooLarge."""
-        body = self._peer.link.vocabulary.encode(value)
-        part = self._envelope(Kind.ITEM, number, body.type, body.raw)
-        self._peer.send(part, body.blobs)
-        return len(body.raw) + sum(map(len, body.blobs))
+        name, raw, blobs = self._peer.link.vocabulary.encode(value)
+        self._peer.send(self._envelope(Kind.ITEM, number, name, raw), blobs)
+        return len(memoryview(raw)) + sum(map(len, blobs))
 
     def end(self, sent: int, value: Any, error: BaseException | None) -> None:
         """Send the end, behind so many items."""
@@ -77,12 +94,10 @@ class RemoteSink:
         blobs: tuple[Any, ...] = ()
         if error is None:
             try:
-                body = self._peer.link.vocabulary.encode(value)
+                name, raw, blobs = self._peer.link.vocabulary.encode(value)
+                part = self._envelope(Kind.REPLY, sent, name, raw)
             except (TypeError, TooLarge) as failure:
                 error = failure
-            else:
-                part = self._envelope(Kind.REPLY, sent, body.type, body.raw)
-                blobs = body.blobs
         if error is not None:
             part = self._envelope(Kind.ERROR, sent, "", encode_error(error))
         self._peer.send(part, blobs)

@@ -10,7 +10,7 @@ Used on one thread, the host's: the packer keeps its buffer from value to value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -27,11 +27,17 @@ _PACKER: Final = msgpack.Packer()
 _LARGE: Final = (bytes, bytearray, memoryview)
 
 
-def encode_value(value: Any) -> tuple[bytes, tuple[Blob, ...]]:
-    """Return a value's body and its blobs. Raises TypeError, TooLarge."""
+def encode_value(value: Any, parts: Sequence[Any] | None = None) -> tuple[bytes, tuple[Blob, ...]]:
+    """Return a value's body and its blobs. Raises TypeError, TooLarge.
+
+    `parts`: where large bytes are likely, by default the value and what it directly holds. Others
+    are found too, at the price of being packed first.
+    """
+    if parts is None:
+        parts = value if isinstance(value, list | tuple) else (value,)
     blobs: list[Blob] = []
     try:
-        if not _has_large(value):
+        if not any(map(_is_large, parts)):
             body: bytes = _PACKER.pack(value)
             if len(body) <= limits.BLOB_FROM_BYTES:
                 return body, ()
@@ -45,38 +51,32 @@ def encode_value(value: Any) -> tuple[bytes, tuple[Blob, ...]]:
 
 def decode_value(body: bytes | memoryview, blobs: tuple[Blob, ...] = ()) -> Any:
     """Return the value of a body. Raises ValueError for one that is none, or is too deep."""
+    try:
+        value = msgpack.unpackb(
+            body, strict_map_key=False, ext_hook=_lifted_from(blobs) if blobs else _no_blob
+        )
+    except (TypeError, RecursionError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    if len(body) > limits.ENVELOPE_DEPTH:  # a level takes a byte
+        _check_depth(value)
+    return value
 
+
+def _lifted_from(blobs: tuple[Blob, ...]) -> Callable[[int, bytes], bytes]:
     def lifted(code: int, data: bytes) -> bytes:
         if code != _LIFTED or len(data) != 1 or data[0] >= len(blobs):
             raise ValueError(f"ext {code} is no blob of this message")
         blob = blobs[data[0]]
         return blob if isinstance(blob, bytes) else bytes(blob)
 
-    try:
-        value = msgpack.unpackb(body, strict_map_key=False, ext_hook=lifted)
-    except (TypeError, RecursionError, OverflowError) as error:
-        raise ValueError(str(error)) from None
-    _check_depth(value)
-    return value
+    return lifted
 
 
-def _has_large(value: Any) -> bool:
-    """Say whether it is, or holds within two levels, bytes to lift: most large arguments do."""
-    if isinstance(value, _LARGE):
-        return len(value) > limits.BLOB_FROM_BYTES
-    return any(
-        _is_large(inner) or any(map(_is_large, _children(inner))) for inner in _children(value)
-    )
+_no_blob: Final = _lifted_from(())
 
 
 def _is_large(value: Any) -> bool:
     return isinstance(value, _LARGE) and len(value) > limits.BLOB_FROM_BYTES
-
-
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
 
 
 def _lift(value: Any, blobs: list[Blob], depth: int) -> Any:

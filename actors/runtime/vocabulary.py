@@ -7,7 +7,7 @@ trusted (a client, and whoever it relays for) must be exposed besides, with a sc
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -21,15 +21,10 @@ from actors.runtime.values import Blob, decode_value, encode_value
 __all__ = ["Body", "Vocabulary"]
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
+# The type's name ("" for a plain value), its msgpack, its large bytes.
+Body: TypeAlias = tuple[str, msgspec.Raw, tuple[Blob, ...]]
+
 _INVOKE: Final = Invoke.__name__
-
-
-class Body(NamedTuple):
-    """An encoded message: its type ("" for a plain value), its msgpack, its large bytes."""
-
-    type: str
-    raw: msgspec.Raw
-    blobs: tuple[Blob, ...] = ()
 
 
 class Vocabulary:
@@ -61,19 +56,20 @@ class Vocabulary:
 
     def encode(self, value: Any) -> Body:
         """Return what goes over the wire. Raises TypeError, TooLarge."""
+        if value.__class__ is Invoke:
+            call = [value.method, value.args, value.kwargs, value.call]
+            body, blobs = encode_value(call, (*value.args, *value.kwargs.values()))
+            return _INVOKE, msgspec.Raw(body), blobs
         if not isinstance(value, msgspec.Struct):
             body, blobs = encode_value(value)
-            return Body("", msgspec.Raw(body), blobs)
+            return "", msgspec.Raw(body), blobs
         name = type(value).__name__
         if name not in self._decoders:
             raise TypeError(f"{name} is not a message between processes")
-        if name == _INVOKE:
-            body, blobs = encode_value(_parts(value))
-            return Body(name, msgspec.Raw(body), blobs)
         body = _ENCODER.encode(value)
         if len(body) > limits.ENVELOPE_BYTES // 2:
             raise TooLarge(f"a message of {len(body)} bytes, over {limits.ENVELOPE_BYTES // 2}")
-        return Body(name, msgspec.Raw(body))
+        return name, msgspec.Raw(body), ()
 
     def decode(self, name: str, body: msgspec.Raw, blobs: tuple[Blob, ...] = ()) -> Any:
         """Return the message. Raises BadFrame for an unknown type or a body that is none."""
@@ -88,10 +84,6 @@ class Vocabulary:
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
             raise BadFrame(f"not a {name[:64] or 'value'}: {error}") from None
         raise BadFrame(f"no message type {name[:64]!r}")
-
-
-def _parts(call: Any) -> list[Any]:
-    return [call.method, call.args, call.kwargs, call.call]
 
 
 def _invoke(method: Any, args: Any, kwargs: Any, call: Any = 0, *later: Any) -> Invoke:

@@ -37,6 +37,11 @@ _FRAMES: Final = 2 + limits.BLOBS_PER_MESSAGE
 _QUEUED_MESSAGES: Final = 128  # in the socket, for each lane; the rest waits here
 _UNCOPIED_BYTES: Final = 1024 * 1024  # from here on ZeroMQ sends from our memory
 _LINGER_MS: Final = 200
+_MORE: Final = zmq.NOBLOCK | zmq.SNDMORE
+# pyzmq's own methods, without the conveniences on top of them: they are half of a small message.
+_send: Final = zmq.backend.Socket.send
+_receive: Final = zmq.backend.Socket.recv
+_option: Final[Callable[[Any, int], Any]] = zmq.backend.Socket.get
 _RETRY_S: Final = 0.02
 _RECONNECT_MS: Final = (100, 5_000)  # first and longest; ZeroMQ adds its own jitter
 
@@ -99,7 +104,7 @@ class Wire:
         if parts is None:
             parts = outbox.parts[header] = []
         parts.append(part)
-        self._added(lane, outbox, 1, len(part))
+        self._added(lane, outbox, len(part))
 
     def send_message(self, lane: Lane, frames: Sequence[Frame]) -> None:
         """Send a message as it is: header, batch, blobs."""
@@ -107,7 +112,7 @@ class Wire:
         if outbox is None:
             outbox = self._outboxes[lane] = _Outbox()
         outbox.messages.append(list(frames))
-        self._added(lane, outbox, 1, _size_of(frames))
+        self._added(lane, outbox, _size_of(frames))
 
     def backlog_bytes(self, lane: Lane) -> int:
         """Return how much the socket has not yet taken for a lane."""
@@ -124,8 +129,8 @@ class Wire:
         self._loop.remove_reader(self._descriptor)
         self._socket.close()
 
-    def _added(self, lane: Lane, outbox: _Outbox, count: int, size: int) -> None:
-        outbox.count += count
+    def _added(self, lane: Lane, outbox: _Outbox, size: int) -> None:
+        outbox.count += 1
         outbox.size += size
         if outbox.count > limits.OUTBOX_ENVELOPES or outbox.size > limits.OUTBOX_BYTES:
             self.drop(lane)
@@ -146,28 +151,26 @@ class Wire:
         if self._socket.closed:
             return
         self.flush()
+        socket, lane = self._socket, self._lane
         for _ in range(_MESSAGES_PER_TURN):
-            try:
-                lane = self._lane
-                if lane is None:
-                    lane = self._socket.recv(zmq.NOBLOCK)
-                    frames = self._rest([]) if self._socket.getsockopt(zmq.RCVMORE) else []
-                else:
-                    frames = self._rest([self._socket.recv(zmq.NOBLOCK)])
-            except zmq.Again:
+            if not _option(socket, zmq.EVENTS) & zmq.POLLIN:
                 return
-            self._on_message(lane, frames)
-            if self._socket.closed:
+            if lane is None:
+                source = _receive(socket)
+                frames = self._frames() if _option(socket, zmq.RCVMORE) else []
+                self._on_message(source, frames)
+            else:
+                self._on_message(lane, self._frames())
+            if socket.closed:
                 return
         self._pump_soon()
 
-    def _rest(self, frames: list[Frame]) -> list[Frame]:
-        """Receive what is left of a message: a few frames too many are kept for who checks it."""
+    def _frames(self) -> list[Frame]:
+        """Receive a message; a few frames too many are kept for who checks it."""
         socket = self._socket
-        if not frames:
-            frames.append(socket.recv())
-        while socket.getsockopt(zmq.RCVMORE):
-            frame = socket.recv() if len(frames) < 2 else socket.recv(copy=False)
+        frames: list[Frame] = [_receive(socket)]
+        while _option(socket, zmq.RCVMORE):
+            frame = _receive(socket) if len(frames) < 2 else _receive(socket, 0, False)
             if len(frames) <= _FRAMES:
                 frames.append(frame)
         return frames
@@ -209,10 +212,14 @@ class Wire:
             del outbox.parts[header]
 
     def _put(self, lane: Lane, frames: list[Frame]) -> None:
-        is_large = len(frames) > 2 and _size_of(frames) >= _UNCOPIED_BYTES
+        """Send a message, or raise zmq.Again with none of it sent."""
+        socket = self._socket
+        is_copied = len(frames) == 2 or _size_of(frames) < _UNCOPIED_BYTES
         if self._lane is None:
-            frames = [lane, *frames]
-        self._socket.send_multipart(frames, zmq.NOBLOCK, copy=not is_large)
+            _send(socket, lane, _MORE)
+        for frame in frames[:-1]:
+            _send(socket, frame, _MORE, is_copied)
+        _send(socket, frames[-1], zmq.NOBLOCK, is_copied)
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
