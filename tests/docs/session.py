@@ -2,8 +2,9 @@
 
 A `console` block is a session: `$ ` begins a command, `> ` continues it, the lines below are what
 it prints (stdout and stderr in the order in which they come). Blocks of a page that follow one
-another are one session, as the reader has one terminal. Ids, times, ages, addresses and spaces may
-differ from the page's; `…` stands for anything, a line of its own for any lines.
+another are one session, as the reader has one terminal, and all its Python is one program. Ids,
+times, ages, addresses and spaces may differ from the page's; `…` stands for anything, a line of its
+own for any lines.
 """
 
 from __future__ import annotations
@@ -56,13 +57,26 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 def sessions(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield a page's blocks, console blocks that follow one another as one."""
-    for language, group in groupby(blocks, key=lambda block: block.language):
+    """Yield a page's blocks: its console blocks that follow one another as one, its Python as one.
+
+    A page's Python is one program, as its reader has one prompt; it runs where it begins.
+    """
+    for language, group in groupby(_together(list(blocks)), key=lambda block: block.language):
         if language == "console":
             together = list(group)
             yield Block(together[0].line, language, "".join(b.code for b in together))
         else:
             yield from group
+
+
+def _together(blocks: list[Block]) -> Iterator[Block]:
+    """Yield the blocks with all Python in the place of its first block."""
+    program = [block for block in blocks if block.language == "python"]
+    for block in blocks:
+        if block.language != "python":
+            yield block
+        elif block is program[0]:
+            yield block._replace(code="\n".join(each.code for each in program))
 
 
 def commands(session: str) -> Iterator[Command]:

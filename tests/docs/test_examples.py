@@ -44,6 +44,12 @@ def test_console_blocks_that_follow_one_another_are_one_session() -> None:
     assert [b.code for b in sessions(page)] == ["ab", "c", "d", "e"]
 
 
+def test_the_python_of_a_page_is_one_program() -> None:
+    code = [("python", "a"), ("console", "b"), ("console", "c"), ("python", "d")]
+    page = [Block(line, language, text) for line, (language, text) in enumerate(code)]
+    assert [b.code for b in sessions(page)] == ["a\nd", "bc"]
+
+
 def test_a_session_is_read_as_commands_and_what_they_print() -> None:
     found = list(commands("$ cat <<.\n> a\n>\n> .\na\n\n$ true\n$ echo b\nb\n"))
     assert found == [("cat <<.\na\n\n.", "a\n"), ("true", ""), ("echo b", "b")]
