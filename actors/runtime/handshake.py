@@ -79,7 +79,7 @@ class Handshake:
         for envelope in decode_frame(batch):
             peer = link.lanes.get(lane)
             if peer is not None:
-                link.on_envelope(peer, lane, envelope)
+                link.inbound.on_envelope(peer, lane, envelope)
             elif envelope.kind == Kind.HELLO:
                 self.on_hello(lane, envelope)
             elif not link.connects:

@@ -1,4 +1,7 @@
-"""What a link does with each kind of envelope. Each handler raises what it refuses."""
+"""The receiving side of a link: whose a message is, and what is done with each kind of envelope.
+
+Each handler raises what it refuses; what that means is said in one place.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from actors import limits
-from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden
+from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden, JobdError
 from actors.runtime.effects import ReplyTo
-from actors.runtime.envelope import BadFrame, Envelope, Kind, decode_error
+from actors.runtime.envelope import BadFrame, Envelope, Kind, decode_error, decode_frame
+from actors.runtime.header import Header, decode_header
+from actors.runtime.hello import Hello
 from actors.runtime.letter import Letter, RemoteLetter
 from actors.runtime.outlet import Outlet
 from actors.runtime.peer import Peer
+from actors.runtime.principal import Principal
 from actors.runtime.remote_reply import RemoteReply, RemoteSink
 from actors.runtime.signals import Terminated
 from actors.runtime.trace import is_traceparent
 from actors.runtime.values import Blob
+from actors.runtime.wire import Frame, Lane
 
 if TYPE_CHECKING:
     from actors.runtime.link import Link
 
-__all__ = ["HANDLERS"]
+__all__ = ["Inbound"]
 
 _TERMINATED: Final = Terminated.__name__
 _ASK: Final = int(Kind.ASK)
+_ERROR: Final = int(Kind.ERROR)
 _WATCH_SCOPE: Final = "read"
 Blobs = tuple[Blob, ...]
 
@@ -193,7 +201,7 @@ def _on_gone(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
         link.lose(behind.node, error.message, error)
 
 
-HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {
+_HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {
     int(Kind.ASK): _on_letter,
     int(Kind.CANCEL): _on_cancel,
     int(Kind.CREDIT): _on_credit,
@@ -205,3 +213,86 @@ HANDLERS: Final[dict[int, Callable[[Link, Peer, Envelope, Blobs], None]]] = {
     int(Kind.TELL): _on_letter,
     int(Kind.WATCH): _on_watch,
 }
+
+
+class Inbound:
+    """The receiving side of a link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def on_message(self, lane: Lane, frames: list[Frame]) -> None:
+        """Deal with a message of a lane: relay it, or hand its envelopes to their handlers."""
+        link = self._link
+        neighbour = link.lanes.get(lane)
+        try:
+            if not 2 <= len(frames) <= 2 + limits.BLOBS_PER_MESSAGE:
+                raise BadFrame(f"{len(frames)} frames in a message")
+            header = decode_header(frames[0])
+            if neighbour is None:
+                link.handshake.before_hello(lane, frames[1])
+                return
+            neighbour.heard_s = link.engine.clock.monotonic_s()
+            if header.to and header.to != link.node:
+                link.relay.forward(neighbour, lane, header, frames)
+                return
+            peer = self._sender(neighbour, header)
+            envelopes = decode_frame(frames[1])
+        except JobdError as error:
+            link.refuse(neighbour, "a message", error)
+            return
+        blobs = tuple(frames[2:])
+        for envelope in envelopes:
+            self.on_envelope(peer, lane, envelope, blobs)
+
+    def on_envelope(
+        self, peer: Peer, lane: Lane, envelope: Envelope, blobs: tuple[Blob, ...] = ()
+    ) -> None:
+        """Deal with an envelope of a peer; what is wrong with it is counted and answered."""
+        link = self._link
+        try:
+            handler = _HANDLERS.get(envelope.kind)
+            if handler is None or (envelope.kind == _ERROR and not envelope.corr):
+                self._on_other(peer, lane, envelope)
+            elif envelope.incarnation == peer.incarnation:
+                handler(link, peer, envelope, blobs)
+            else:
+                raise BadFrame(f"incarnation {envelope.incarnation}, not {peer.incarnation}")
+        except JobdError as error:
+            link.refuse(peer, envelope.type or "an envelope", error)
+            if envelope.kind == Kind.ASK:
+                link.answer_error(peer, envelope, error)
+
+    def _on_other(self, peer: Peer, lane: Lane, envelope: Envelope) -> None:
+        """Deal with what is about the link itself. Raises BadFrame."""
+        link = self._link
+        if envelope.kind == Kind.HELLO:
+            if peer.via is None:
+                link.handshake.on_hello(lane, envelope)
+            else:
+                peer.resume()  # it has its link again
+        elif envelope.kind != _ERROR:
+            raise BadFrame(f"unknown kind {envelope.kind}")
+        elif link.connects and peer.via is None:
+            link.handshake.on_refusal(lane, envelope)
+
+    def _sender(self, neighbour: Peer, header: Header) -> Peer:
+        """Return whose batch it is. Raises BadFrame."""
+        link = self._link
+        if not link.connects:
+            if header.source not in ("", neighbour.node):
+                raise BadFrame(f"{neighbour.node} is not {header.source[:64]!r}")
+            return neighbour
+        if not header.source:
+            return neighbour
+        if neighbour.principal is not None:
+            raise BadFrame(f"{neighbour.node} is no node")
+        peer = link.peers.get(header.source)
+        if peer is not None and peer.incarnation != header.incarnation and peer.incarnation:
+            link.lose(header.source, "it was restarted")
+            peer = None
+        if peer is None:
+            peer = link.behind_node(Hello(header.source, header.incarnation), neighbour)
+        peer.incarnation = header.incarnation
+        peer.principal = Principal(header.principal, frozenset(header.scopes))
+        return peer

@@ -35,18 +35,16 @@ from actors.runtime.dedup import DedupWindow
 from actors.runtime.engine import Engine
 from actors.runtime.envelope import (
     VERSION,
-    BadFrame,
     Envelope,
     Kind,
-    decode_frame,
     encode_error,
     frame_of,
 )
 from actors.runtime.future import LoopFuture
 from actors.runtime.handshake import Admit, Handshake
-from actors.runtime.header import DIRECT, Header, decode_header
+from actors.runtime.header import DIRECT
 from actors.runtime.hello import Hello
-from actors.runtime.inbound import HANDLERS
+from actors.runtime.inbound import Inbound
 from actors.runtime.letter import Letter
 from actors.runtime.peer import Peer
 from actors.runtime.principal import Principal
@@ -54,14 +52,13 @@ from actors.runtime.relay import Relay
 from actors.runtime.signals import Terminated
 from actors.runtime.values import Blob
 from actors.runtime.vocabulary import Vocabulary
-from actors.runtime.wire import Frame, Lane, Wire
+from actors.runtime.wire import Lane, Wire
 
 __all__ = ["Link", "Refusal"]
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _NODE: Final[Lane] = b"node"  # the lanes of who connects
 _BULK: Final[Lane] = b"bulk"
-_ERROR: Final = int(Kind.ERROR)
 _FAREWELL_S: Final = 0.05
 _WINDOWS_KEPT: Final = 64  # of processes without a link
 
@@ -123,6 +120,7 @@ class Link:
         self._last_tick_s = engine.clock.monotonic_s()
         self.handshake = Handshake(self, token=token, cluster=cluster, admit=admit)
         self.relay = Relay(self)
+        self.inbound = Inbound(self)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
         self._wire = self._open(endpoint, _NODE if self.connects else None)
         self._bulk = self._open(endpoint, _BULK) if self.connects else self._wire
@@ -137,7 +135,7 @@ class Link:
                 self._context,
                 endpoint,
                 lane=lane,
-                on_message=self.on_message,
+                on_message=self.inbound.on_message,
                 on_lost=lambda lane: self.lose_lane(lane, "its connection is gone"),
             )
         except JobdError:
@@ -213,10 +211,11 @@ class Link:
             )
         peer = self.peers.get(process)
         if peer is None:
-            peer = self._behind_node(Hello(process, 0), node)
+            peer = self.behind_node(Hello(process, 0), node)
         return peer
 
-    def _behind_node(self, hello: Hello, node: Peer) -> Peer:
+    def behind_node(self, hello: Hello, node: Peer) -> Peer:
+        """Have a new peer whose way is through the node."""
         peer = self.peers[hello.node] = Peer(self, hello, via=node)
         self.engine.routes.setdefault(hello.node, peer)  # a link of its own goes before
         return peer
@@ -319,79 +318,7 @@ class Link:
             wire.close()
         self._context.term()
 
-    # -- what arrives
-
-    def on_message(self, lane: Lane, frames: list[Frame]) -> None:
-        """Deal with a message of a lane: relay it, or hand its envelopes to their handlers."""
-        neighbour = self.lanes.get(lane)
-        try:
-            if not 2 <= len(frames) <= 2 + limits.BLOBS_PER_MESSAGE:
-                raise BadFrame(f"{len(frames)} frames in a message")
-            header = decode_header(frames[0])
-            if neighbour is None:
-                self.handshake.before_hello(lane, frames[1])
-                return
-            neighbour.heard_s = self.engine.clock.monotonic_s()
-            if header.to and header.to != self.node:
-                self.relay.forward(neighbour, lane, header, frames)
-                return
-            peer = self._sender(neighbour, header)
-            envelopes = decode_frame(frames[1])
-        except JobdError as error:
-            self.refuse(neighbour, "a message", error)
-            return
-        blobs = tuple(frames[2:])
-        for envelope in envelopes:
-            self.on_envelope(peer, lane, envelope, blobs)
-
-    def on_envelope(
-        self, peer: Peer, lane: Lane, envelope: Envelope, blobs: tuple[Blob, ...] = ()
-    ) -> None:
-        """Deal with an envelope of a peer; what is wrong with it is counted and answered."""
-        try:
-            handler = HANDLERS.get(envelope.kind)
-            if handler is None or (envelope.kind == _ERROR and not envelope.corr):
-                self._on_other(peer, lane, envelope)
-            elif envelope.incarnation == peer.incarnation:
-                handler(self, peer, envelope, blobs)
-            else:
-                raise BadFrame(f"incarnation {envelope.incarnation}, not {peer.incarnation}")
-        except JobdError as error:
-            self.refuse(peer, envelope.type or "an envelope", error)
-            if envelope.kind == Kind.ASK:
-                self.answer_error(peer, envelope, error)
-
-    def _on_other(self, peer: Peer, lane: Lane, envelope: Envelope) -> None:
-        """Deal with what is about the link itself. Raises BadFrame."""
-        if envelope.kind == Kind.HELLO:
-            if peer.via is None:
-                self.handshake.on_hello(lane, envelope)
-            else:
-                peer.resume()  # it has its link again
-        elif envelope.kind != _ERROR:
-            raise BadFrame(f"unknown kind {envelope.kind}")
-        elif self.connects and peer.via is None:
-            self.handshake.on_refusal(lane, envelope)
-
-    def _sender(self, neighbour: Peer, header: Header) -> Peer:
-        """Return whose batch it is. Raises BadFrame."""
-        if not self.connects:
-            if header.source not in ("", neighbour.node):
-                raise BadFrame(f"{neighbour.node} is not {header.source[:64]!r}")
-            return neighbour
-        if not header.source:
-            return neighbour
-        if neighbour.principal is not None:
-            raise BadFrame(f"{neighbour.node} is no node")
-        peer = self.peers.get(header.source)
-        if peer is not None and peer.incarnation != header.incarnation and peer.incarnation:
-            self.lose(header.source, "it was restarted")
-            peer = None
-        if peer is None:
-            peer = self._behind_node(Hello(header.source, header.incarnation), neighbour)
-        peer.incarnation = header.incarnation
-        peer.principal = Principal(header.principal, frozenset(header.scopes))
-        return peer
+    # -- what goes wrong
 
     def answer_error(self, peer: Peer, asked: Envelope, error: BaseException) -> None:
         """Answer a question with an error."""
