@@ -2,9 +2,9 @@
 
 One source per page: `reference/limits.md` from actors/limits.py and the comments behind its
 constants, `reference/errors.md` from the classes of actors/errors.py, the pages of the doors by
-docs_doors.py, and the index `README.md` from the titles and first sentences of all other pages. A
-page that differs from its source is a breach (`scripts/check`, tests/docs/test_reference.py),
-mended by `scripts/docs`.
+docs_doors.py, that of the history's tables by docs_history.py, and the index `README.md` from the
+titles and first sentences of all other pages. A page that differs from its source is a breach
+(`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))  # also when a test loads this file by its path
 
 from docs_doors import http_page, jobctl_page  # noqa: E402
+from docs_history import history_page  # noqa: E402
 
 DOCS = ROOT / "docs"
 NOTICE = "<!-- Generated from {source} by scripts/docs: change it there. -->\n\n"
@@ -155,6 +156,9 @@ PAGES = {
     "reference/errors.md": errors_page,
     "reference/http.md": lambda: NOTICE.format(source="jobd/api") + http_page(),
     "reference/jobctl.md": lambda: NOTICE.format(source="jobd/cli") + jobctl_page(),
+    "reference/history.md": lambda: (
+        NOTICE.format(source="actors/backends/history/schema.py") + history_page()
+    ),
     "README.md": index_page,
 }
 

@@ -170,6 +170,7 @@ class HistoryFile:
 
     def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let SQL reach nothing but this file and its Parquet, and never change that."""
+        connection.execute("set TimeZone = 'UTC'")
         connection.execute("set python_enable_replacements = false")
         connection.execute("set allowed_directories = [?]", [f"{self.parquet}/"])
         connection.execute("set enable_external_access = false")
