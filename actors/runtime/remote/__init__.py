@@ -1,7 +1,7 @@
 """Ray-like primitives on the runtime: a user's classes as actors, called by handles.
 
 `actors/__init__.py` is the door. An actor lives in the process that makes it, at
-`jobd://<process>/actor/<id>`; a node never imports a user's code, and nothing is ever pickled.
+`jobd://<process>/actor/<n>`; a node never imports a user's code, and nothing is ever pickled.
 
     actor_class   @remote: a class, its options, .remote()      -> ActorHandle
     handle        handle.method.remote(…)                       -> Ref or Results

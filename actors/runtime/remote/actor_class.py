@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from actors.runtime.remote.blueprint import Blueprint
 from actors.runtime.remote.handle import ActorHandle
-from actors.runtime.remote.method import methods_of
+from actors.runtime.remote.method import methods_of, waits
 from actors.runtime.remote.options import Options
 from actors.runtime.remote.process import process
 
@@ -28,6 +28,7 @@ class ActorClass(Generic[T]):
         self._options = options
         self._methods = methods_of(wrapped)
         self._functions = {name: getattr(wrapped, name) for name in self._methods}
+        self._waits = waits(wrapped)
         self._signature = inspect.signature(wrapped)
         self.__doc__ = wrapped.__doc__
         self.__name__ = wrapped.__name__
@@ -49,7 +50,9 @@ class ActorClass(Generic[T]):
         TypeError for arguments that the constructor doesn't have, Conflict for a taken name.
         """
         self._signature.bind(*args, **kwargs)
-        plan = Blueprint(self.wrapped, self._methods, self._functions, self._options, args, kwargs)
+        plan = Blueprint(
+            self.wrapped, self._methods, self._functions, self._waits, self._options, args, kwargs
+        )
         home = process()
         if plan.options.name:
             return home.names.make(plan)

@@ -15,11 +15,15 @@ __all__ = ["Blueprint"]
 
 
 class Blueprint(NamedTuple):
-    """A class with its methods, the options and the arguments of its constructor."""
+    """A class with its methods, the options and the arguments of its constructor.
+
+    `waits`: it has `async` methods, and so lives on the actor loop.
+    """
 
     cls: type
     methods: dict[str, Method]
     functions: dict[str, Callable[..., Any]]
+    waits: bool
     options: Options
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

@@ -8,7 +8,7 @@ caller to one actor keep their order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,14 +21,10 @@ from actors.runtime.remote.ref import Ref
 __all__ = ["Departures", "refs_in"]
 
 
-def refs_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Ref[Any]]:
-    """Yield the refs that are arguments themselves; those inside of lists and dicts are not."""
-    for value in args:
-        if isinstance(value, Ref):
-            yield value
-    for value in kwargs.values():
-        if isinstance(value, Ref):
-            yield value
+def refs_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Ref[Any]]:
+    """Return the refs that are arguments themselves; those inside of lists and dicts are not."""
+    values = (*args, *kwargs.values()) if kwargs else args
+    return [value for value in values if value.__class__ is Ref]
 
 
 class Departures:

@@ -116,7 +116,7 @@ class LoopWorkers:
 
     async def _run(self, letter: Letter) -> None:
         """Run one call. Raises what is no Exception."""
-        method = admit(self._plan, letter, self._now_ms())
+        method = admit(self._plan, letter, self._now_ms)
         if method is None:
             return
         self.last_call = method.name

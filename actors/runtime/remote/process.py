@@ -4,7 +4,7 @@ Actors, the link to the node and every answer live on that thread, so that a pla
 notebook and a program with an event loop of its own use actors alike, and so that no blocking
 method holds up a heartbeat. Rules:
 P1. What other threads want done is posted to the loop, in order, with one wake-up for many.
-P2. An address is good for the life of the process: `jobd://<process>/actor/<id>`, with a process id
+P2. An address is good for the life of the process: `jobd://<process>/actor/<n>`, with a process id
     that was never used before. Who has it can call it, also after a later `connect`.
 P3. A forked child has the memory but not the thread: everything here refuses it.
 P4. At interpreter exit actors end, the node is told, and nothing waits longer than EXIT_S.
@@ -60,14 +60,15 @@ class Process:
     """The actors of this process and its way to those of others."""
 
     def __init__(self) -> None:
-        self.id = f"p-{_new_id()}"
+        self.id = f"p-{make_id(time.time_ns() // 1_000_000, secrets.randbits(_ID_BITS))}"
+        self._prefix = f"{SCHEME}{self.id}/actor/"
         self.host: _Host
         self.graveyard = Graveyard()
         self.names = Names(self)
         self.connection: Connection | None = None
         self._connecting = threading.Lock()
         self.departures: Departures
-        self._numbers = count(1)
+        self._numbers = count(1)  # of calls and of actors
         self._closing: asyncio.Event
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="actor loop", daemon=True)
@@ -83,7 +84,7 @@ class Process:
     async def _main(self) -> None:
         self._closing = asyncio.Event()
         self.host = _Host()
-        self.host.entities(f"{SCHEME}{self.id}/actor/", self.graveyard.grave)
+        self.host.entities(self._prefix, self.graveyard.grave)
         self.departures = Departures(self.host.deliver)
         Ref.loop_thread = threading.get_ident()
         self._started.set()
@@ -130,7 +131,7 @@ class Process:
 
     def new_address(self) -> str:
         """Return an address of this process that no actor has had."""
-        return f"{SCHEME}{self.id}/actor/{_new_id()}"
+        return f"{self._prefix}{next(self._numbers)}"
 
     def start(self, plan: Blueprint, address: str, *, begins: bool = True) -> None:
         """Have an actor start. Its constructor may still be running when this returns.
@@ -163,10 +164,9 @@ class Process:
         if timeout_s is not None:
             letter.deadline_ms = self.host.now_ms() + int(timeout_s * 1000)
             self.on_loop(partial(self.host.deadlines.add, ref, letter.deadline_ms))
-        if any(refs_in(args, kwargs)):
-            self.on_loop(partial(self.departures.send_when_ready, address, letter))
-        else:
-            self.on_loop(partial(self.departures.send, address, letter))
+        departs = self.departures
+        send = departs.send_when_ready if refs_in(args, kwargs) else departs.send
+        self.on_loop(partial(send, address, letter))
         return ref
 
     def stream(
@@ -232,10 +232,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:  # there is none for Windows
         return asyncio.new_event_loop
     return uvloop.new_event_loop
-
-
-def _new_id() -> str:
-    return make_id(time.time_ns() // 1_000_000, secrets.randbits(_ID_BITS))
 
 
 @atexit.register

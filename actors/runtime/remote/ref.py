@@ -36,7 +36,12 @@ class Ref(LoopFuture[T]):
     loop_thread = 0
 
     def __init__(self, address: str, call: int) -> None:
-        super().__init__()
+        # All of LoopFuture's own, without the call: there is a ref for each call.
+        self.done = False
+        self.bucket = None
+        self._value = None
+        self._error = None
+        self._callbacks = None
         self.address = address
         self.call = call
 

@@ -48,7 +48,8 @@ class ThreadWorkers:
         self._is_ended = False
         self._threads = 0
         self._sleeping = 0  # threads that nobody has woken yet
-        self._wake_up = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._wake_up = threading.Condition(self._lock)
         self._running: dict[int, Letter] = {}  # by thread
 
     # -- the loop's thread
@@ -60,7 +61,7 @@ class ThreadWorkers:
     def wake(self) -> None:
         """Wake a thread, or start one, unless all are at work."""
         if self._sleeping:
-            with self._wake_up:
+            with self._lock:
                 if self._sleeping:
                     self._sleeping -= 1
                     self._wake_up.notify()
@@ -74,7 +75,7 @@ class ThreadWorkers:
 
     def end(self) -> list[Letter]:
         """Begin no further call; return those under way."""
-        with self._wake_up:
+        with self._lock:
             self._is_ended = True
             self._wake_up.notify_all()
             return self._under_way()
@@ -109,7 +110,7 @@ class ThreadWorkers:
             del letter  # while the thread sleeps, its arguments needn't live
 
     def _next(self, number: int) -> Letter | None:
-        with self._wake_up:
+        with self._lock:
             self._running.pop(number, None)
             while not self._is_ended:
                 # Counted first, then looked: what comes in between wakes.
@@ -123,7 +124,7 @@ class ThreadWorkers:
 
     def _run(self, letter: Letter) -> None:
         """Run one call. Raises what is no Exception."""
-        method = admit(self._plan, letter, self._now_ms())
+        method = admit(self._plan, letter, self._now_ms)
         if method is None:
             return
         self.last_call = method.name

@@ -25,7 +25,6 @@ from actors.runtime.remote.blueprint import Blueprint
 from actors.runtime.remote.call_box import CallBox
 from actors.runtime.remote.loop_workers import LoopWorkers
 from actors.runtime.remote.messages import Begin, CancelCall, Describe, Description, Kill
-from actors.runtime.remote.method import waits
 from actors.runtime.remote.task_error import task_error
 from actors.runtime.remote.thread_workers import ThreadWorkers
 from actors.runtime.remote.workers import Workers
@@ -83,7 +82,7 @@ class UserActor(LoopActor):
         self._workers.wake()
 
     def _employ(self) -> Workers:
-        kind = LoopWorkers if waits(self._plan.cls) else ThreadWorkers
+        kind = LoopWorkers if self._plan.waits else ThreadWorkers
         host = self._host
         return kind(self._plan, self._box.calls, self, host.post, host.now_ms)
 

@@ -50,13 +50,13 @@ class Workers(Protocol):
         """Begin no further call; return those under way, whose answers no longer count."""
 
 
-def admit(plan: Blueprint, letter: Letter, now_ms: int) -> Method | None:
+def admit(plan: Blueprint, letter: Letter, now_ms: Callable[[], int]) -> Method | None:
     """Return the method to run, or None when it needn't run: it was refused, or nobody waits."""
     reply: Any = letter.reply_to
     if reply is not None and reply.done:
         return None
     try:
-        if letter.deadline_ms and letter.deadline_ms < now_ms:
+        if letter.deadline_ms and letter.deadline_ms < now_ms():
             raise AskTimeout("its deadline passed before it ran")
         method = plan.method_for(letter)
         if method.streams and not isinstance(reply, Outlet):
