@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal, overload
 
+from actors.core.history_port import QueryResult
 from actors.runtime.cell import ActorRow
 from jobd.api.cluster import ClusterView
 from jobd.api.events import Emitted, EventView
@@ -20,7 +21,7 @@ from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
 from jobd.client.artifact import Destination, Writer
 from jobd.client.async_calls import AsyncCalls
-from jobd.client.async_sections import AsyncKeyValues, AsyncTokens
+from jobd.client.async_sections import AsyncKeyValues, AsyncSecrets, AsyncTokens
 from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
@@ -45,6 +46,7 @@ class AsyncClient(AsyncCalls):
     ) -> None:
         super().__init__(address, token=token, timeout_s=timeout_s)
         self.kv = AsyncKeyValues(self)
+        self.secrets = AsyncSecrets(self)
         self.tokens = AsyncTokens(self)
 
     # -- jobs
@@ -219,6 +221,17 @@ class AsyncClient(AsyncCalls):
     def list_actors(self, prefix: str = "") -> AsyncGenerator[ActorView, None]:
         """Yield the live actors of the node."""
         return self.pages(partial(nodes.list_actors, prefix), None)
+
+    async def query(
+        self,
+        sql: str,
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        timeout_s: float = 10.0,
+        max_rows: int = 1_000,
+    ) -> QueryResult:
+        """Run one SELECT over the history; `parameters` are values for its `$1` or `$name`."""
+        return await self.call(nodes.run_query(sql, parameters, timeout_s, max_rows))
 
     async def inspect(self, address: str) -> ActorRow:
         """Return what an actor of the node (`/scheduler`) says of itself, from its own turn."""

@@ -1,4 +1,4 @@
-"""`client.kv` and `client.tokens` of the asyncio client."""
+"""`client.kv`, `client.secrets`, `client.tokens` of the asyncio client."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jobd.api.kv import KvItem
+from jobd.api.secrets import SecretPut, SecretView
 from jobd.api.tokens import Minted, TokenView
 from jobd.client import node_operations as nodes
 from jobd.client.flow import cas_flow, get_flow, mint_key
@@ -15,7 +16,7 @@ from jobd.client.node_operations import Stored
 if TYPE_CHECKING:
     from jobd.client.async_calls import AsyncCalls
 
-__all__ = ["AsyncKeyValues", "AsyncTokens"]
+__all__ = ["AsyncKeyValues", "AsyncSecrets", "AsyncTokens"]
 
 
 class AsyncKeyValues:
@@ -49,6 +50,25 @@ class AsyncKeyValues:
     def list(self, namespace: str, prefix: str = "") -> AsyncGenerator[KvItem, None]:
         """Yield the keys of a namespace in their order."""
         return self._client.pages(partial(nodes.list_values, namespace, prefix), None)
+
+
+class AsyncSecrets:
+    """Values that jobs may be given and nobody can read back."""
+
+    def __init__(self, client: AsyncCalls) -> None:
+        self._client = client
+
+    async def put(self, name: str, value: bytes, *, if_match: int | None = None) -> SecretPut:
+        """Put a secret; with `if_match` only where it is at that revision."""
+        return await self._client.call(nodes.put_secret(name, value, if_match))
+
+    async def delete(self, name: str, *, if_match: int | None = None) -> None:
+        """Delete a secret. Raises NotFound, PreconditionFailed."""
+        return await self._client.call(nodes.delete_secret(name, if_match))
+
+    def list(self) -> AsyncGenerator[SecretView, None]:
+        """Yield the secrets by name, without their values."""
+        return self._client.pages(nodes.list_secrets, None)
 
 
 class AsyncTokens:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, overload
 
+from actors.core.history_port import QueryResult
 from actors.runtime.cell import ActorRow
 from jobd.api.cluster import ClusterView
 from jobd.api.events import Emitted, EventView
@@ -23,7 +24,7 @@ from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
 from jobd.client.retry import TIMEOUT_S
-from jobd.client.sections import KeyValues, Tokens
+from jobd.client.sections import KeyValues, Secrets, Tokens
 
 __all__ = ["Client"]
 
@@ -50,6 +51,7 @@ class Client(Calls):
     ) -> None:
         super().__init__(address, token=token, timeout_s=timeout_s)
         self.kv = KeyValues(self)
+        self.secrets = Secrets(self)
         self.tokens = Tokens(self)
 
     # -- jobs
@@ -225,6 +227,17 @@ class Client(Calls):
     def list_actors(self, prefix: str = "") -> Generator[ActorView, None, None]:
         """Yield the live actors of the node."""
         return self.pages(partial(nodes.list_actors, prefix), None)
+
+    def query(
+        self,
+        sql: str,
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        timeout_s: float = 10.0,
+        max_rows: int = 1_000,
+    ) -> QueryResult:
+        """Run one SELECT over the history; `parameters` are values for its `$1` or `$name`."""
+        return self.call(nodes.run_query(sql, parameters, timeout_s, max_rows))
 
     def inspect(self, address: str) -> ActorRow:
         """Return what an actor of the node (`/scheduler`) says of itself, from its own turn."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.core.history_port import QueryResult
 from actors.errors import InvalidInput
 from actors.runtime.cell import ActorRow
 from actors.runtime.signals import Inspect, Ping
@@ -17,12 +18,14 @@ from jobd.api.gateway import NodeStatus
 from jobd.api.kv import KvItem, KvPage
 from jobd.api.message import ApiReply
 from jobd.api.node_views import NodeView
+from jobd.api.secrets import SecretPage, SecretPut
 from jobd.api.tokens import Minted, TokenPage
 from jobd.client.operation import Operation, Query, nothing, operation, reads_as
 
 __all__ = [
     "Stored",
     "create_token",
+    "delete_secret",
     "delete_value",
     "emit_event",
     "get_cluster",
@@ -33,11 +36,14 @@ __all__ = [
     "list_actors",
     "list_events",
     "list_nodes",
+    "list_secrets",
     "list_tokens",
     "list_values",
     "ping_actor",
+    "put_secret",
     "put_value",
     "revoke_token",
+    "run_query",
     "stream_events",
 ]
 
@@ -154,6 +160,39 @@ def create_token(name: str, scopes: Sequence[str], ttl: str | None, key: str) ->
 def revoke_token(token_id: str) -> Operation[None]:
     """Revoke a token."""
     return operation("revoke_token", nothing, params={"id": token_id}, again="once")
+
+
+def list_secrets(cursor: str | None, limit: int) -> Operation[SecretPage]:
+    """Return a page of the secrets' names."""
+    query = {"cursor": cursor, "limit": limit}
+    return operation("list_secrets", reads_as(SecretPage), query=query)
+
+
+def put_secret(name: str, value: bytes, if_match: int | None) -> Operation[SecretPut]:
+    """Put a secret."""
+    return operation(
+        "put_secret",
+        reads_as(SecretPut),
+        params={"name": name},
+        body=value,
+        headers=_condition(if_match),
+        again="once",
+    )
+
+
+def delete_secret(name: str, if_match: int | None) -> Operation[None]:
+    """Delete a secret."""
+    headers = _condition(if_match)
+    return operation("delete_secret", nothing, params={"name": name}, headers=headers, again="once")
+
+
+def run_query(
+    sql: str, parameters: Sequence[Any] | Mapping[str, Any], timeout_s: float, max_rows: int
+) -> Operation[QueryResult]:
+    """Run one SELECT over the history."""
+    asked = {"sql": sql, "parameters": parameters, "timeout_s": timeout_s, "max_rows": max_rows}
+    body = msgspec.json.encode(asked)
+    return operation("run_query", reads_as(QueryResult), body=body, takes_s=timeout_s)
 
 
 def _of_the_node(address: str) -> str:

@@ -1,12 +1,13 @@
-"""Parts of the clients with nouns of their own: `client.kv` and `client.tokens`."""
+"""Parts of the clients with nouns of their own: `client.kv`, `client.secrets`, `client.tokens`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jobd.api.kv import KvItem
+from jobd.api.secrets import SecretPut, SecretView
 from jobd.api.tokens import Minted, TokenView
 from jobd.client import node_operations as nodes
 from jobd.client.flow import cas_flow, get_flow, mint_key
@@ -15,7 +16,7 @@ from jobd.client.node_operations import Stored
 if TYPE_CHECKING:
     from jobd.client.calls import Calls
 
-__all__ = ["KeyValues", "Tokens"]
+__all__ = ["KeyValues", "Secrets", "Tokens"]
 
 
 class KeyValues:
@@ -44,9 +45,28 @@ class KeyValues:
         """Delete a value. Raises NotFound, PreconditionFailed."""
         return self._client.call(nodes.delete_value(namespace, key, if_match))
 
-    def list(self, namespace: str, prefix: str = "") -> Iterator[KvItem]:
+    def list(self, namespace: str, prefix: str = "") -> Generator[KvItem, None, None]:
         """Yield the keys of a namespace in their order."""
         return self._client.pages(partial(nodes.list_values, namespace, prefix), None)
+
+
+class Secrets:
+    """Values that jobs may be given and nobody can read back."""
+
+    def __init__(self, client: Calls) -> None:
+        self._client = client
+
+    def put(self, name: str, value: bytes, *, if_match: int | None = None) -> SecretPut:
+        """Put a secret; with `if_match` only where it is at that revision."""
+        return self._client.call(nodes.put_secret(name, value, if_match))
+
+    def delete(self, name: str, *, if_match: int | None = None) -> None:
+        """Delete a secret. Raises NotFound, PreconditionFailed."""
+        return self._client.call(nodes.delete_secret(name, if_match))
+
+    def list(self) -> Generator[SecretView, None, None]:
+        """Yield the secrets by name, without their values."""
+        return self._client.pages(nodes.list_secrets, None)
 
 
 class Tokens:

@@ -11,11 +11,12 @@ from typing import Any
 
 import actors as user_actors
 from actors import errors
+from actors.core.history_port import QueryResult
 from jobd.api.node_views import NodeView
 from jobd.client import AsyncClient, Client
 from jobd.repl.actor_tree import Actors
 from jobd.repl.job import Jobs
-from jobd.repl.table import Table, fields, is_record
+from jobd.repl.table import Table, fields, grid, is_record
 
 __all__ = ["display", "namespace"]
 
@@ -27,6 +28,7 @@ nodes             the nodes
 actors            the live tree; actors["/scheduler"].inspect(), .ping(), .watch()
 get_actor(NAME)   an actor of yours, in whatever process it lives: get_actor("counter").add(1)
 status()          what the node says of itself
+sql("select ...") the history: sql("select name, state from jobs")
 events(*TYPES)    the last events; client.events("jobd:job:*") goes on with those to come
 watch(THING)      show something again whenever it has changed, until Ctrl-C: watch(jobs)
 help(THING)       what Python knows of it
@@ -80,6 +82,7 @@ def namespace(client: Client, aclient: AsyncClient) -> dict[str, Any]:
         "help": _Help(),
         "jobs": Jobs(client),
         "nodes": _Nodes(client),
+        "sql": client.query,
         "status": client.status,
         "watch": watch,
     }
@@ -117,6 +120,8 @@ def display(value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, QueryResult):
+        return "\n".join(grid(value.columns, value.rows))
     if is_record(value):
         return fields(value)
     if isinstance(value, list) and value and all(map(is_record, value)):

@@ -16,7 +16,7 @@ from jobd.api.events import EventView
 from jobd.api.job_views import AttemptView, JobView
 from jobd.api.node_views import ActorView, NodeView
 
-__all__ = ["Table", "age", "fields", "is_record", "lines_of"]
+__all__ = ["Table", "age", "fields", "grid", "is_record", "lines_of"]
 
 T = TypeVar("T")
 _NARROWEST: Final = 8
@@ -119,16 +119,21 @@ def fields(record: Any) -> str:
 
 
 def lines_of(records: Sequence[Any], indents: Iterable[int] | None = None) -> list[str]:
-    """Return records as the lines of a table; `indents` moves the first cell of each to the right.
-
-    At a terminal the last column takes what is left of the width, and is cut off there.
-    """
+    """Return records as the lines of a table; `indents` moves first cells to the right."""
     columns = _columns_of(records[0])
     rows = [[_text(cell(record)) for _, cell in columns] for record in records]
     for row, indent in zip(rows, indents or (), strict=False):
         row[0] = "  " * indent + row[0]
-    rows.insert(0, [title for title, _ in columns])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    return grid([title for title, _ in columns], rows)
+
+
+def grid(titles: Sequence[str], cells: Iterable[Sequence[Any]]) -> list[str]:
+    """Return rows of cells as lines, each column as wide as it needs to be.
+
+    At a terminal the last column takes what is left of the width, and is cut off there.
+    """
+    rows = [list(titles), *([_text(cell) for cell in row] for row in cells)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if sys.stdout.isatty():
         left = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
         widths[-1] = min(widths[-1], max(_NARROWEST, left))
@@ -155,6 +160,8 @@ def _names_of(record: Any) -> tuple[str, ...]:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        return value.replace("\n", " ")
     if isinstance(value, dict):
         return " ".join(f"{name}={_text(each)}" for name, each in value.items())
-    return " ".join(str(value).split())
+    return str(value)

@@ -196,6 +196,8 @@ def test_a_session_at_a_terminal(node: NodeProcess, terminal: Terminal, tmp_path
     terminal.type("jobs['w'].cancel().cancel_requested\r")
     terminal.until(r"\r\nTrue\r\n>>> ")
     terminal.type("half a line")
+    terminal.until("half a line")
+    time.sleep(0.2)  # a signal that comes while readline takes a character waits for the next one
     terminal.type("\x03")
     assert "KeyboardInterrupt" in terminal.until(PROMPT)
     terminal.type("\x04")

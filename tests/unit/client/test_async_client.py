@@ -27,8 +27,8 @@ from actors.model.codec import encode
 from actors.model.job import Output
 from jobd.api.job_logs import LogLine
 from jobd.client import AsyncClient, Client, Gap
-from jobd.client.async_sections import AsyncKeyValues, AsyncTokens
-from jobd.client.sections import KeyValues, Tokens
+from jobd.client.async_sections import AsyncKeyValues, AsyncSecrets, AsyncTokens
+from jobd.client.sections import KeyValues, Secrets, Tokens
 from tests.unit.client.door import Door
 
 SPEC = {"name": "t", "type": "command", "cmd": "true"}
@@ -172,7 +172,12 @@ def test_a_closed_client_says_so(door: Door) -> None:
 
 @pytest.mark.parametrize(
     ("blocking", "awaited"),
-    [(Client, AsyncClient), (KeyValues, AsyncKeyValues), (Tokens, AsyncTokens)],
+    [
+        (Client, AsyncClient),
+        (KeyValues, AsyncKeyValues),
+        (Secrets, AsyncSecrets),
+        (Tokens, AsyncTokens),
+    ],
 )
 def test_both_clients_have_the_same_verbs(blocking: type, awaited: type) -> None:
     verbs, others = (
