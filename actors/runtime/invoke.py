@@ -9,7 +9,7 @@ import msgspec
 __all__ = ["Invoke"]
 
 
-class Invoke(msgspec.Struct, frozen=True):
+class Invoke(msgspec.Struct, frozen=True, gc=False):  # no cycle goes through it
     """Call a method. Answered with what it returns, or with a stream of what it yields.
 
     Arguments and answers are plain values: None, booleans, 64-bit integers, floats, texts, bytes,
