@@ -25,6 +25,7 @@ from actors.core.supervisor_protocol import Ack, ExitRecord, Held, Kill, Start
 from actors.core.view import View
 from actors.model import keys
 from actors.model.spec import JobSpec
+from actors.model.trace import SpanContext
 from actors.run_log import Archive, Archived
 from actors.runtime import (
     After,
@@ -188,8 +189,14 @@ class ExecutorSlot(LoopActor):
             n=n,
             fence=self._fence,
             node=self._node,
+            trace=self._span(job_id),
         )
         yield Tell(addresses.SUPERVISOR, Start(self.attempt, self._fence, what))
+
+    def _span(self, job_id: str) -> SpanContext:
+        entry = self._view.get(keys.job(job_id))
+        trace = entry.noun.trace if entry is not None else ""
+        return job.attempt_span(job.job_span(job_id, trace), self.attempt)
 
     def _kill(self, reason: str) -> Iterator[Effect]:
         if self._sent == "kill":

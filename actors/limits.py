@@ -132,6 +132,7 @@ REQUESTS_PER_S: Final = 2_000  # of a token, or of an address without one; then 
 REQUESTS_BURST: Final = 4_000  # at once, after a pause
 REFUSED_PER_S: Final = 5  # requests of an address without a valid token: 401; then Busy (429)
 REFUSED_BURST: Final = 50  # at once, after a pause
+SPANS_WAITING: Final = 8_192  # for the OTLP endpoint; more are dropped and counted
 SSE_STREAMS: Final = 5_000  # a further stream is refused with Busy (429)
 DOOR_REQUESTS: Final = 8_192  # under way over the wire; further ones are refused with Busy
 TAIL_EVENTS: Final = 256  # a slower listener reads on from the event log

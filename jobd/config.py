@@ -82,9 +82,10 @@ class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TelemetrySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """telemetry: metrics on a port of their own; empty turns them off."""
+    """telemetry: metrics on a port of their own, empty turns them off; where traces go."""
 
     metrics: str = "127.0.0.1:9090"
+    otlp_endpoint: str = ""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from actors.core.supervisor_protocol import ExitRecord, Launch, SecretValues
 from actors.errors import JobdError, TooLarge, Unavailable
 from actors.model.job import Output
 from actors.model.spec import JobSpec
+from actors.model.trace import SpanContext
 
 __all__ = ["LargeOutput", "ending", "large_output", "launch"]
 
@@ -41,6 +42,7 @@ def launch(
     n: int,
     fence: int,
     node: str,
+    trace: SpanContext,
 ) -> Launch:
     """Return what to spawn for an attempt of a command job, its secrets opened.
 
@@ -54,7 +56,10 @@ def launch(
         return Launch(argv=("",), refusal=error.message)
     return Launch(
         argv=spec.argv,
-        environment=_environment(spec, job_id, task_index, n, fence, node),
+        environment={
+            "TRACEPARENT": trace.traceparent,  # a spec may name another
+            **_environment(spec, job_id, task_index, n, fence, node),
+        },
         cwd=spec.cwd,
         user=spec.user,
         umask=spec.umask,

@@ -80,6 +80,7 @@ class Job(Progress, frozen=True, array_like=True, kw_only=True):
     principal: str = ""  # id of the token that submitted it
     body_hash: str = ""  # of the request, for idempotent replay
     cancel_reason: str = ""
+    trace: str = ""  # the traceparent of the request that submitted it
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

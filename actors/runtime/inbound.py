@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors import limits
 from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden, JobdError
+from actors.model.trace import is_traceparent
 from actors.runtime.effects import ReplyTo
 from actors.runtime.envelope import BadFrame, Envelope, Kind, decode_error, decode_frame
 from actors.runtime.header import Header, decode_header
@@ -20,7 +21,6 @@ from actors.runtime.peer import Peer
 from actors.runtime.principal import Principal
 from actors.runtime.remote_reply import RemoteReply, RemoteSink
 from actors.runtime.signals import Terminated
-from actors.runtime.trace import is_traceparent
 from actors.runtime.values import Blob
 from actors.runtime.wire import Frame, Lane
 

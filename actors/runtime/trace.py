@@ -6,16 +6,9 @@ the same trace.
 
 from __future__ import annotations
 
-import re
 from contextvars import ContextVar
 from typing import Final
 
-__all__ = ["CURRENT", "is_traceparent"]
+__all__ = ["CURRENT"]
 
 CURRENT: Final[ContextVar[str | None]] = ContextVar("traceparent", default=None)
-_FORM: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-def is_traceparent(text: str) -> bool:
-    """Say whether a text is a version 00 traceparent."""
-    return _FORM.fullmatch(text) is not None

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import resource
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -38,6 +39,8 @@ from jobd.http.guard import (
 )
 from jobd.http.openapi import openapi
 from jobd.http.sse import end_streams
+from jobd.http.tracing import traced
+from jobd.span import Span
 
 __all__ = ["build_app", "build_metrics_app", "route_table", "serve"]
 
@@ -69,19 +72,32 @@ def route_table() -> list[tuple[str, Route]]:
     return root + [(PREFIX + route.path, route) for route in (*ROUTES, _OPENAPI)]
 
 
+def _nowhere(_: Span) -> None:
+    """Spans are not wanted."""
+
+
 def build_app(
     gateway: Gateway,
     *,
     clock: Clock,
     auth_enabled: bool = True,
     allowed_hosts: tuple[str, ...] = (),
+    record: Callable[[Span], None] = _nowhere,
 ) -> web.Application:
-    """Return the facade over a node; `allowed_hosts` are further names that it answers to."""
+    """Return the facade over a node; `allowed_hosts` are further names that it answers to.
+
+    `record` takes the spans of requests.
+    """
     matched: dict[web.AbstractRoute, Route] = {}
     guard = Guard(gateway, clock, matched, auth_enabled=auth_enabled)
     app = web.Application(
         client_max_size=limits.BODY_BYTES,
-        middlewares=[problems, _host_guard(allowed_hosts, guard.refuse), guard.middleware],
+        middlewares=[
+            traced(record),
+            problems,
+            _host_guard(allowed_hosts, guard.refuse),
+            guard.middleware,
+        ],
     )
     for path, route in route_table():
         handler = dispatcher(route, gateway, clock, principal_of)

@@ -130,6 +130,7 @@ async def _serve_http(config: Config, node: Node) -> tuple[Any, str]:
         clock=node.host.clock.now_ms,
         auth_enabled=config.auth.enabled,
         allowed_hosts=config.http.allowed_hosts,
+        record=node.spans.record,
     )
     runner, actual = await _bind(app, host, port, "--http")
     node.addresses["http"] = f"{host}:{actual}"

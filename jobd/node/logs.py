@@ -1,4 +1,7 @@
-"""What the node says of itself on stderr: one line for each record, JSON or for a person."""
+"""What the node says of itself on stderr: one line for each record, JSON or for a person.
+
+A JSON line has the ids of the trace that it belongs to, where there is one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+
+from actors.model.trace import SpanContext
+from actors.runtime.trace import CURRENT
 
 __all__ = ["configure"]
 
@@ -21,6 +27,9 @@ class _JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        trace = SpanContext.parse(CURRENT.get() or "")
+        if trace is not None:
+            line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

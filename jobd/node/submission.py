@@ -15,6 +15,7 @@ from actors.model import keys
 from actors.model.ids import id_time_ms, is_id
 from actors.model.spec import JobSpec
 from actors.runtime import Clock
+from actors.runtime.trace import CURRENT
 from jobd.api.gateway import Submitted
 from jobd.node.repeats import check_body, check_room, hash_key
 from jobd.node.writer import Writer
@@ -83,6 +84,7 @@ class Submissions:
                 body_hash=body_hash,
                 idempotency=known_as.uses,
                 retry_of=retry_of,
+                trace=CURRENT.get() or "",
             )
 
         return await self._submit(decide, principal, known_as)
@@ -110,6 +112,7 @@ class Submissions:
                 principal=principal,
                 body_hash=body_hash,
                 idempotency=known_as.uses,
+                trace=CURRENT.get() or "",
             )
             if txn is None:
                 raise Conflict(

@@ -18,6 +18,7 @@ from actors.errors import (
     PreconditionFailed,
 )
 from actors.runtime import LoopHost
+from actors.runtime.trace import CURRENT
 
 __all__ = ["Writer", "check_match"]
 
@@ -64,7 +65,7 @@ class Writer:
                 return txn
             try:
                 message = SubmitTxn(txn, grows=not frees)
-                result = await self._host.ask(addresses.REPLICA, message)
+                result = await self._host.ask(addresses.REPLICA, message, trace=CURRENT.get())
             except (AskTimeout, ActorUnavailable) as error:
                 raise OutcomeUnknown(
                     "the write was not answered in time; it may still hold",

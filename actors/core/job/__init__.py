@@ -30,6 +30,7 @@ from actors.core.job.slot import (
     Start,
     slot_action,
 )
+from actors.core.job.spans import attempt_span, job_span
 from actors.core.job.states import ATTEMPT, JOB, TASK, Transition
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Wait",
     "accept",
     "after_attempt",
+    "attempt_span",
     "cancel",
     "claim",
     "due",
@@ -60,6 +62,7 @@ __all__ = [
     "finish",
     "first_due_ms",
     "first_state",
+    "job_span",
     "lose",
     "loss_due_at",
     "lost_by_own_node",

@@ -46,11 +46,13 @@ def accept(
     body_hash: str,
     idempotency: Sequence[KeyUse] = (),
     retry_of: str | None = None,
+    trace: str = "",
     claim_with: Claimant | None = None,
 ) -> Txn:
     """Return the transaction that accepts a job.
 
-    `idempotency`: the client's own key, the spec's own key, both or none. With `claim_with` the
+    `idempotency`: the client's own key, the spec's own key, both or none. `trace`: the traceparent
+    of the request. With `claim_with` the
     first attempt starts at once, if the job is eligible now and has no fan-out.
     """
     job_key, due_ms = keys.job(job_id), first_due_ms(spec, now_ms)
@@ -70,6 +72,7 @@ def accept(
         retry_of=retry_of,
         principal=principal,
         body_hash=body_hash,
+        trace=trace,
     )
     fine, hour = buckets.buckets_of(job_id)
     checks: tuple[Check, ...] = (absent(job_key), absent(fine), absent(hour))
@@ -95,6 +98,7 @@ def retry_job(
     principal: str,
     body_hash: str,
     idempotency: Sequence[KeyUse] = (),
+    trace: str = "",
 ) -> Txn | None:
     """Return the transaction that runs a terminal job again, at once, as a new job.
 
@@ -114,6 +118,7 @@ def retry_job(
         body_hash=body_hash,
         idempotency=idempotency,
         retry_of=job_id,
+        trace=trace,
     )
     checks = (*txn.checks, at(keys.job(job_id), old.revision))
     return msgspec.structs.replace(txn, checks=checks)

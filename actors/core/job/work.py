@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from actors import limits
+from actors.core.job.spans import job_span
 from actors.core.store.txn import Check, Op, at
 from actors.core.view import View
 from actors.model import keys
@@ -101,5 +102,8 @@ def put(key: str, noun: object) -> Op:
 def event(noun: str, word: str, job_id: str, job: Job, **data: object) -> EventDraft:
     """An event of a job or task, about `job/<id>`."""
     return EventDraft(
-        f"jobd:{noun}:{word}", keys.job(job_id), {"job": job_id, "name": job.name, **data}
+        f"jobd:{noun}:{word}",
+        keys.job(job_id),
+        {"job": job_id, "name": job.name, **data},
+        job_span(job_id, job.trace).traceparent,
     )

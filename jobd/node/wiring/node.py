@@ -63,8 +63,10 @@ from jobd.node.data_directory import NodeDirectory
 from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.history_metrics import HistoryMetrics
 from jobd.node.history_process import HistoryProcess
+from jobd.node.job_traces import JobTraces
 from jobd.node.metrics import NodeMetrics
 from jobd.node.node_view import node_view
+from jobd.node.otlp import open_export
 from jobd.node.past import NodePast
 from jobd.node.sampling import Sampler
 from jobd.node.secrets import ready_secrets
@@ -106,9 +108,12 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.fatal: asyncio.Future[JobdError] = self._loop.create_future()
         self.host = LoopHost(on_fatal=self._gave_up)
+        self.spans = open_export(config.telemetry.otlp_endpoint, directory.node_id)
         self._disk = self._open_disk()
         self.state = self._disk.recovered.state
         self.metrics = NodeMetrics(self.state)
+        self.metrics.registry.register(self.spans)
+        self._traces = JobTraces(self.state, self.spans.record)
         self._vault = Vault(self.state, directory.node_id, lambda: open_seal_box(directory.path))
         self._readying = self._loop.create_task(ready_secrets(self._vault, self.state))
         self._audit_log = AuditSegments.open(directory.path / "audit")
@@ -333,6 +338,7 @@ class Node:
 
     def _observe_event(self, event: Event) -> None:
         self.metrics.observe_event(event)
+        self._traces.observe(event)
         self._tails.publish(event)
 
     def _health(self) -> tuple[bool, str]:
@@ -388,4 +394,5 @@ class Node:
         except TimeoutError:
             _log.warning("not every actor ended within %g s", _SHUTDOWN_S)
         await self._history.close()
+        await asyncio.to_thread(self.spans.close, _SHUTDOWN_S)
         await self._port.close()

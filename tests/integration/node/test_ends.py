@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actors import limits
+from actors.model.trace import is_traceparent
 from tests.integration.node_process import NodeProcess, Refused, until
 
 ANSWER = {"type": "object", "properties": {"answer": {"type": "integer"}}, "required": ["answer"]}
@@ -163,6 +164,7 @@ def test_the_environment_is_exactly_the_documented_one(node: NodeProcess) -> Non
     found = dict(line.split("=", 1) for line in text.rstrip("\0").split("\0"))
     job = node.job(job_id)
     fence = int(found.pop("JOBD_FENCE"))
+    assert is_traceparent(found.pop("TRACEPARENT"))
     assert 0 < fence < job["revision"]
     for name in ("PATH", "HOME", "LANG", "TZ"):
         found.pop(name, None)

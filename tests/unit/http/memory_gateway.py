@@ -440,7 +440,7 @@ class MemoryGateway:
             incarnation=1,
             uptime_s=1.5,
             waits_for="" if self.ready[0] else self.ready[1],
-            read_only=isinstance(self.broken, ReadOnly),
+            read_only="the disk is full" if isinstance(self.broken, ReadOnly) else None,
             addresses={},
         )
 
