@@ -17,7 +17,7 @@ from actors.runtime.envelope import VERSION, BadFrame
 __all__ = ["DIRECT", "Header", "decode_header", "encode_header"]
 
 
-class Header(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
+class Header(msgspec.Struct, array_like=True, frozen=True):
     """Where a batch goes to and where it comes from; what a relay has not stamped is empty."""
 
     version: int

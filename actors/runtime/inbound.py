@@ -288,7 +288,9 @@ class Inbound:
         if neighbour.principal is not None:
             raise BadFrame(f"{neighbour.node} is no node")
         peer = link.peers.get(header.source)
-        if peer is not None and peer.incarnation != header.incarnation and peer.incarnation:
+        if peer is not None and peer.via is not neighbour:
+            raise BadFrame(f"{header.source[:64]!r} is not behind {neighbour.node}")
+        if peer is not None and peer.incarnation not in (0, header.incarnation):
             link.lose(header.source, "it was restarted")
             peer = None
         if peer is None:
