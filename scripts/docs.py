@@ -2,9 +2,9 @@
 
 One source per page: `reference/limits.md` from actors/limits.py and the comments behind its
 constants, `reference/errors.md` from the classes of actors/errors.py, the pages of the doors by
-docs_doors.py, that of the history's tables by docs_history.py, and the index `README.md` from the
-titles and first sentences of all other pages. A page that differs from its source is a breach
-(`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
+docs_doors.py and docs_client.py, that of the history's tables by docs_history.py, and the index
+`README.md` from the titles and first sentences of all other pages. A page that differs from its
+source is a breach (`scripts/check`, tests/docs/test_reference.py), mended by `scripts/docs`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from actors import errors, limits
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))  # also when a test loads this file by its path
 
+from docs_client import client_page  # noqa: E402
 from docs_doors import http_page, jobctl_page  # noqa: E402
 from docs_history import history_page  # noqa: E402
 
@@ -154,6 +155,7 @@ def index_page() -> str:
 PAGES = {
     "reference/limits.md": limits_page,
     "reference/errors.md": errors_page,
+    "reference/client.md": lambda: NOTICE.format(source="jobd/client") + client_page(),
     "reference/http.md": lambda: NOTICE.format(source="jobd/api") + http_page(),
     "reference/jobctl.md": lambda: NOTICE.format(source="jobd/cli") + jobctl_page(),
     "reference/history.md": lambda: (

@@ -45,3 +45,9 @@ def test_the_command_line_loads_nothing_heavy() -> None:
     modules = loaded("jobd.cli.__main__")
     assert "jobd" in modules
     assert not modules & HEAVY
+
+
+def test_the_client_library_loads_no_part_of_a_node() -> None:
+    modules = loaded("jobd.client")
+    assert "zmq" in modules
+    assert not modules & (HEAVY - {"asyncio", "pykka", "zmq"})
