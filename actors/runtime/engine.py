@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 import msgspec
 
 from actors import limits
-from actors.errors import ActorUnavailable, AskTimeout, DeadLetter, MailboxFull
+from actors.errors import ActorUnavailable, AskTimeout, DeadLetter, JobdError, MailboxFull
 from actors.runtime.actor import Clock, UnknownMessage
 from actors.runtime.address import node_of
 from actors.runtime.asks import ActorAsk
@@ -127,9 +127,7 @@ class Engine(ABC):
         restart: Restart = "permanent",
         parent: str | None = None,
     ) -> ActorRef:
-        """Start an actor at an address.
-
-        Raises what its constructor or a loop actor's on_start raises.
+        """Start an actor at an address. Raises what its constructor or `on_start` raises.
 
         The parent, an address, supervises it: its `strategy` says who restarts with whom, and it
         stops after its children. Raises ValueError when the address is taken, KeyError for an
@@ -226,6 +224,10 @@ class Engine(ABC):
 
     # -- delivery
 
+    def nobody_at(self, address: str) -> JobdError:
+        """Return what is refused with where no actor is."""
+        return DeadLetter(f"no actor at {address}")
+
     def deliver(self, address: str, letter: Letter) -> None:
         """Put a letter into a mailbox, starting an entity for it if need be."""
         if self._is_strict:
@@ -244,7 +246,7 @@ class Engine(ABC):
                 if route is not None:
                     route.carry(address, letter)
                 else:
-                    self.refuse(address, letter, DeadLetter(f"no actor at {address}"))
+                    self.refuse(address, letter, self.nobody_at(address))
                 return
         if cell.mailbox.offer(letter):
             if not cell.queued:

@@ -51,10 +51,13 @@ class HelloFirst(BadFrame):
 class Handshake:
     """The hellos of a link, on either side."""
 
-    def __init__(self, link: Link, *, token: str | None, cluster: str, admit: Admit | None) -> None:
+    def __init__(
+        self, link: Link, *, token: str | None, cluster: str, admit: Admit | None, key: bytes
+    ) -> None:
         self._link = link
         self._admit = admit
         self._was_broken = False  # the node knew nobody on the main lane
+        drawn = link.engine.rng.getrandbits(128).to_bytes(16, "big")
         self._hello = Hello(
             link.node,
             link.incarnation,
@@ -62,7 +65,7 @@ class Handshake:
             cluster=cluster,
             token=token or "",
             features=FEATURES,
-            key=link.engine.rng.getrandbits(128).to_bytes(16, "big") if link.connects else b"",
+            key=(key or drawn) if link.connects else b"",
         )
 
     def say_hello(self, lane: Lane, name: str = "") -> None:

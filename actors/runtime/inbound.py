@@ -63,13 +63,17 @@ def _on_letter(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None
     address = link.local(envelope.dst)
     cells = link.engine.cells
     # A client starts no entity: it may only talk to who is there.
-    if envelope.dst.startswith(link.prefix) and (peer.principal is None or address in cells):
+    is_here = envelope.dst.startswith(link.prefix)
+    if is_here and (peer.principal is None or address in cells):
         link.engine.deliver(address, letter)
         if isinstance(reply, Outlet):
             reply.bind(cells.get(address))
+    elif is_here:
+        there = envelope.dst[:128]
+        link.engine.refuse(there, letter, link.engine.nobody_at(there))
     else:
-        there = DeadLetter(f"{envelope.dst[:128]} is not at {link.node}")
-        link.engine.refuse(envelope.dst[:128], letter, there)
+        elsewhere = DeadLetter(f"{envelope.dst[:128]} is not at {link.node}")
+        link.engine.refuse(envelope.dst[:128], letter, elsewhere)
 
 
 def _check_scope(peer: Peer, what: str, scope: str | None) -> None:

@@ -80,7 +80,8 @@ class Link:
     may be empty. Else bind, and admit with `admit(hello) -> Principal`, again at each heartbeat;
     without it everyone is trusted. `on_refused` is told each refusal. `on_node(id)` is called when
     the node is there, again after it was lost. `principal`: whom it connects to if that is no node
-    but a client like itself, which speaks for nobody else. Make it on the loop.
+    but a client like itself, which speaks for nobody else. `key`: what proves its name, if it links
+    up more than once; else one is drawn. Make it on the loop.
 
     Raises ConfigError when the endpoint can't be bound.
     """
@@ -100,6 +101,7 @@ class Link:
         on_refused: Callable[[Refusal], object] | None = None,
         on_node: Callable[[str], object] | None = None,
         principal: Principal | None = None,
+        key: bytes = b"",
     ) -> None:
         self.engine = engine
         self.vocabulary = vocabulary
@@ -118,7 +120,7 @@ class Link:
         self._on_node = on_node
         self.principal = principal
         self._last_tick_s = engine.clock.monotonic_s()
-        self.handshake = Handshake(self, token=token, cluster=cluster, admit=admit)
+        self.handshake = Handshake(self, token=token, cluster=cluster, admit=admit, key=key)
         self.relay = Relay(self)
         self.inbound = Inbound(self)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)

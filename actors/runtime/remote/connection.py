@@ -43,7 +43,13 @@ class Connection:
     """A link of this process as a client; the `NameService` of its names. For any thread."""
 
     def __init__(
-        self, host: LoopHost, on_loop: OnLoop, caller: Caller, process: str, endpoint: str
+        self,
+        host: LoopHost,
+        on_loop: OnLoop,
+        caller: Caller,
+        process: str,
+        key: bytes,
+        endpoint: str,
     ) -> None:
         if not endpoint.startswith(("tcp://", "ipc://")):
             raise InvalidInput(
@@ -55,6 +61,7 @@ class Connection:
         self._on_loop = on_loop
         self._caller = caller
         self._process = process
+        self._key = key
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
         self._directory = ""
@@ -95,6 +102,7 @@ class Connection:
             incarnation=1,
             vocabulary=_vocabulary(),
             token=token,
+            key=self._key,
             on_node=self._on_node,
         )
         door = partial(Door, self._host, self._process, _vocabulary)

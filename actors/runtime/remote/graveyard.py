@@ -1,25 +1,17 @@
-"""The graveyard: what a process still says of its actors that have ended.
-
-Any message to an address below `<process>/actor/` that has no actor starts a `Grave` there, an
-entity that answers for it and goes when idle.
-"""
+"""The graveyard: what a process still says of its actors that have ended."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable
-from typing import Any
 
 from actors import limits
 from actors.errors import ActorDied
-from actors.runtime.actor import Context, LoopActor
-from actors.runtime.effects import Effects, Fail
 
 __all__ = ["Graveyard"]
 
 
 class Graveyard:
-    """The last ENDED_ACTORS_KEPT deaths, by address."""
+    """The last ENDED_ACTORS_KEPT deaths, by address. Used on the loop's thread."""
 
     def __init__(self) -> None:
         self._deaths: OrderedDict[str, ActorDied] = OrderedDict()
@@ -33,18 +25,3 @@ class Graveyard:
     def death_of(self, address: str) -> ActorDied:
         """Return the error of every call to an address that has no actor any more."""
         return self._deaths.get(address) or ActorDied(f"no actor is at {address} any more")
-
-    def grave(self, address: str) -> Grave:
-        """Return the actor that answers for one that has ended."""
-        return Grave(self.death_of(address))
-
-
-class Grave(LoopActor):
-    """Answers everything with the same error."""
-
-    def __init__(self, death: ActorDied) -> None:
-        self._death = death
-
-    def receive(self, message: Any, context: Context) -> Effects | Awaitable[Effects]:
-        """Refuse."""
-        return [Fail(context.reply, self._death)]

@@ -23,7 +23,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Final
 
-from actors.errors import ActorDied, ActorUnavailable, Conflict
+from actors.errors import ActorDied, ActorUnavailable, Conflict, JobdError
 from actors.model.ids import make_id
 from actors.runtime.address import SCHEME
 from actors.runtime.host import LoopHost
@@ -47,7 +47,20 @@ _ID_BITS: Final = 80
 
 
 class _Host(LoopHost):
+    """The loop of a process with actors at addresses that begin with `prefix`."""
+
     has_ended = False
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self.graveyard = Graveyard()
+        self._prefix = prefix
+
+    def nobody_at(self, address: str) -> JobdError:
+        """Say why an actor has ended."""
+        if address.startswith(self._prefix):
+            return self.graveyard.death_of(address)
+        return super().nobody_at(address)
 
     def post(self, call: Callable[[], object]) -> None:
         """Have the loop's thread make a call, soon and in the order of one thread's posts."""
@@ -62,8 +75,8 @@ class Process:
     def __init__(self) -> None:
         self.id = f"p-{make_id(time.time_ns() // 1_000_000, secrets.randbits(_ID_BITS))}"
         self._prefix = f"{SCHEME}{self.id}/actor/"
+        self._key = secrets.token_bytes(16)  # the node knows the process by it when it is back
         self.host: _Host
-        self.graveyard = Graveyard()
         self.names = Names(self)
         self.connection: Connection | None = None
         self._connecting = threading.Lock()
@@ -83,8 +96,7 @@ class Process:
 
     async def _main(self) -> None:
         self._closing = asyncio.Event()
-        self.host = _Host()
-        self.host.entities(self._prefix, self.graveyard.grave)
+        self.host = _Host(self._prefix)
         self.departures = Departures(self.host.deliver)
         Ref.loop_thread = threading.get_ident()
         self._started.set()
@@ -95,7 +107,7 @@ class Process:
         self.host.has_ended = True
 
     def _bury(self, address: str, death: ActorDied) -> None:
-        self.graveyard.bury(address, death)
+        self.host.graveyard.bury(address, death)
         self.names.forget(address)
 
     # -- any thread
@@ -109,7 +121,7 @@ class Process:
                     f"this process is connected to {self.connection.endpoint}",
                     remedy="actors.disconnect() comes first.",
                 )
-            connection = Connection(self.host, self.on_loop, self, self.id, endpoint)
+            connection = Connection(self.host, self.on_loop, self, self.id, self._key, endpoint)
             try:
                 connection.open(token, timeout_s)
                 # From here on new names go to the node, so that none is missed.
