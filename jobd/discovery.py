@@ -1,8 +1,4 @@
-"""The nodes of this machine: found by what each leaves in its data directory, in this order.
-
-1. a data directory: the one that is named, JOBD_DATA, else ./jobd-data
-2. $XDG_RUNTIME_DIR/jobd: where a node of this user says where its data directory is
-"""
+"""The nodes of this machine, found by what each leaves in its data directory."""
 
 from __future__ import annotations
 
@@ -11,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["LocalNode", "local_nodes", "read_text"]
+__all__ = ["LocalNode", "local_nodes", "node_in"]
 
 
 class LocalNode(NamedTuple):
-    """A data directory and what is in it.
+    """A node that runs in a data directory.
 
-    `note` is what the running node says of itself (`url`, `cluster`, `pid`, ...), empty while none
-    runs; `token` is the one that the node minted at its first start.
+    `note` is what it says of itself (`url`, `cluster`, `pid`, ...), `token` the one that it minted
+    at its first start, if this user may read it.
     """
 
     data: str
@@ -26,32 +22,36 @@ class LocalNode(NamedTuple):
     token: str | None
 
 
-def local_nodes(data: str | None, env: Mapping[str, str]) -> Iterator[LocalNode]:
-    """Yield the places where a node may be, the first to look at first."""
-    yield _look(Path(data or env.get("JOBD_DATA") or "jobd-data"))
+def node_in(data: Path) -> LocalNode | None:
+    """Return the node of a data directory, None while none runs there."""
+    note = _note(data / "run" / "node.json")
+    return LocalNode(str(data), note, _text(data / "admin.token")) if note else None
+
+
+def local_nodes(env: Mapping[str, str]) -> Iterator[LocalNode]:
+    """Yield the nodes that nobody has to name.
+
+    In ./jobd-data; where a node of this user says in $XDG_RUNTIME_DIR/jobd that its data are.
+    """
+    places = [Path("jobd-data")]
     runtime = env.get("XDG_RUNTIME_DIR")
-    if runtime:
-        pointed = _note(Path(runtime) / "jobd" / "node.json")
-        if "data" in pointed:
-            yield _look(Path(pointed["data"]))
-
-
-def read_text(path: Path) -> str | None:
-    """Return the text of a file, None when it can't be read."""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _look(data: Path) -> LocalNode:
-    return LocalNode(str(data), _note(data / "run" / "node.json"), read_text(data / "admin.token"))
+    pointed = _note(Path(runtime) / "jobd" / "node.json") if runtime else {}
+    if "data" in pointed:
+        places.append(Path(pointed["data"]))
+    yield from (node for place in places if (node := node_in(place)) is not None)
 
 
 def _note(path: Path) -> dict[str, Any]:
     """Return a node's own note; one that is being replaced or of another form is none."""
     try:
-        found = json.loads(read_text(path) or "{}")
+        found = json.loads(_text(path) or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None

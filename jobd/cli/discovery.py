@@ -11,13 +11,13 @@ A token is --token, else JOBD_TOKEN, else the one of the place that names the UR
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from jobd.cli.config_file import LOCAL, ConfigFile
 from jobd.cli.failure import UNREACHABLE, Failure
+from jobd.discovery import LocalNode, local_nodes, node_in
 
 __all__ = ["DEFAULT_URL", "Found", "Given", "discover"]
 
@@ -88,32 +88,14 @@ def _token_of(url: str, data: str | None, env: Mapping[str, str]) -> str | None:
 
 
 def _local_nodes(env: Mapping[str, str]) -> Iterator[Found]:
-    here = _node_in(Path("jobd-data"))
-    if here is not None:
-        yield here
-    runtime = env.get("XDG_RUNTIME_DIR")
-    pointed = _json(Path(runtime) / "jobd" / "node.json") if runtime else {}
-    there = _node_in(Path(pointed["data"])) if "data" in pointed else None
-    if there is not None:
-        yield there
+    return (found for node in local_nodes(env) if (found := _found(node)) is not None)
 
 
 def _node_in(data: Path) -> Found | None:
-    url = _json(data / "run" / "node.json").get("url")
-    return Found(str(data), (str(url),), _text(data / "admin.token")) if url else None
+    node = node_in(data)
+    return _found(node) if node is not None else None
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """Return a node's own note; one that is being replaced or of another form is none."""
-    try:
-        found = json.loads(_text(path) or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
+def _found(node: LocalNode) -> Found | None:
+    url = node.note.get("url")
+    return Found(node.data, (str(url),), node.token) if url else None

@@ -2,8 +2,9 @@
 
 The first that names an address wins:
 1. the argument, or JOBD_ADDRESS: one or several, divided by commas
-2. a node of this machine: in JOBD_DATA, ./jobd-data, or where $XDG_RUNTIME_DIR/jobd says
-3. 127.0.0.1:7800
+2. the node in JOBD_DATA
+3. a node of this machine: in ./jobd-data, or where $XDG_RUNTIME_DIR/jobd says
+4. 127.0.0.1:7800
 The token is the argument, else JOBD_TOKEN, else the one of the node on this machine that is meant.
 """
 
@@ -11,14 +12,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from actors.errors import InvalidInput
-from jobd.discovery import LocalNode, local_nodes
+from actors.errors import ActorUnavailable, InvalidInput
+from jobd.discovery import LocalNode, local_nodes, node_in
 
-__all__ = ["DEFAULT_ADDRESS", "Target", "find_nodes"]
+__all__ = ["DEFAULT_ADDRESS", "GIVEN", "Target", "find_nodes"]
 
+GIVEN: Final = "given"
 DEFAULT_ADDRESS: Final = "127.0.0.1:7800"
 _ADDRESS: Final = re.compile(
     r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/,\[\]]*):(?P<port>[0-9]{1,5})/?"
@@ -28,13 +31,12 @@ _ADDRESS: Final = re.compile(
 class Target(NamedTuple):
     """Nodes of one cluster, any of which will do, and the token for them.
 
-    `is_found`: nobody named them, so they are looked for again when none answers: a node that
-    restarts may come back at another port.
+    A node that restarts elsewhere is found at the same source; what was GIVEN is not looked for.
     """
 
     addresses: tuple[str, ...]
     token: str
-    is_found: bool
+    source: str
 
 
 def find_nodes(
@@ -42,14 +44,35 @@ def find_nodes(
     token: str | None = None,
     env: Mapping[str, str] = os.environ,
 ) -> Target:
-    """Return where to connect to. Raises InvalidInput for an address that is none."""
+    """Return where to connect to.
+
+    Raises InvalidInput for an address that is none, ActorUnavailable when a data directory was
+    named and no node runs in it: any other node would be the wrong one.
+    """
     given = address or env.get("JOBD_ADDRESS") or ()
     texts = given.split(",") if isinstance(given, str) else list(given)
     named = tuple(_normal(text.strip()) for text in texts if text.strip())
-    local = [node for node in local_nodes(None, env) if node.note.get("cluster")]
-    addresses = named or _addresses_of(local) or (DEFAULT_ADDRESS,)
-    token = token or env.get("JOBD_TOKEN") or _token_of(local, addresses)
-    return Target(addresses, token or "", not named)
+    token = token or env.get("JOBD_TOKEN")
+    if named:
+        return Target(named, token or _token_of(named, env), GIVEN)
+    for node in _candidates(env):
+        return Target((_normal(node.note["cluster"]),), token or node.token or "", node.data)
+    return Target((DEFAULT_ADDRESS,), token or "", "default")
+
+
+def _candidates(env: Mapping[str, str]) -> Iterator[LocalNode]:
+    data = env.get("JOBD_DATA")
+    if not data:
+        yield from (node for node in local_nodes(env) if "cluster" in node.note)
+        return
+    node = node_in(Path(data))
+    if node is None or "cluster" not in node.note:
+        raise ActorUnavailable(
+            f"no node runs in {data}",
+            maybe_executed=False,
+            remedy=f"Start one with `jobd start --data {data}`.",
+        )
+    yield node
 
 
 def _normal(text: str) -> str:
@@ -61,12 +84,11 @@ def _normal(text: str) -> str:
     return f"{found['host'] or '127.0.0.1'}:{found['port']}"
 
 
-def _addresses_of(local: list[LocalNode]) -> tuple[str, ...]:
-    return (_normal(local[0].note["cluster"]),) if local else ()
-
-
-def _token_of(local: list[LocalNode], addresses: tuple[str, ...]) -> str | None:
-    for node in local:
-        if _normal(node.note["cluster"]) in addresses:
+def _token_of(addresses: tuple[str, ...], env: Mapping[str, str]) -> str:
+    data = env.get("JOBD_DATA")
+    named = node_in(Path(data)) if data else None
+    first = [] if named is None else [named]
+    for node in (*first, *local_nodes(env)):
+        if node.token and _normal(node.note.get("cluster", DEFAULT_ADDRESS)) in addresses:
             return node.token
-    return None
+    return ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from actors.errors import (
@@ -25,7 +26,7 @@ from actors.errors import (
     ReadOnly,
 )
 from actors.model.ids import is_id
-from jobd.client.address import Target
+from jobd.client.address import GIVEN, Target
 from jobd.client.operation import Operation
 
 __all__ = ["TIMEOUT_S", "Nodes", "Retry"]
@@ -66,8 +67,14 @@ class Nodes:
         """Go on to the next address, unless another thread has done so already."""
         if self.current == address:
             self._turn += 1
-            if self._target.is_found:
-                self._target = self._locate()
+            if self._target.source != GIVEN:
+                self._look_again()
+
+    def _look_again(self) -> None:
+        with suppress(JobdError):  # it is away; it may come back
+            found = self._locate()
+            if found.source == self._target.source:
+                self._target = found
 
 
 class Retry:

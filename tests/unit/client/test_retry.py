@@ -16,7 +16,7 @@ from actors.errors import (
     OutcomeUnknown,
     ReadOnly,
 )
-from jobd.client.address import Target
+from jobd.client.address import GIVEN, Target
 from jobd.client.flow import mint_key
 from jobd.client.job_operations import submit_job
 from jobd.client.node_operations import get_status, put_value
@@ -30,7 +30,7 @@ PUT: Operation[Any] = put_value("ns", "k", b"", None)
 
 
 def nodes_at(*addresses: str, reached: bool = True) -> Nodes:
-    nodes = Nodes(lambda: Target(addresses, "", is_found=False))
+    nodes = Nodes(lambda: Target(addresses, "", GIVEN))
     nodes.reached = reached
     return nodes
 
@@ -117,7 +117,15 @@ def test_giving_up_in_doubt_tells_the_key() -> None:
 
 
 def test_found_nodes_are_looked_for_again() -> None:
-    places = iter([("old:1",), ("new:2",)])
-    nodes = Nodes(lambda: Target(next(places), "", is_found=True))
-    nodes.failed("old:1")
-    assert nodes.current == "new:2"
+    places = iter([("old:1", "data"), ("new:2", "data"), ("wrong:3", "default")])
+
+    def locate() -> Target:
+        address, source = next(places, ("", ""))
+        if not address:
+            raise REFUSED
+        return Target((address,), "", source)
+
+    nodes = Nodes(locate)
+    for failed, then in (("old:1", "new:2"), ("new:2", "new:2"), ("new:2", "new:2")):
+        nodes.failed(failed)
+        assert nodes.current == then
