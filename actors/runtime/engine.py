@@ -17,7 +17,7 @@ import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -35,26 +35,17 @@ from actors.runtime.future import LoopFuture
 from actors.runtime.interpreter import CARRY_OUT
 from actors.runtime.letter import Letter, as_from_the_wire
 from actors.runtime.ref import ActorRef
+from actors.runtime.route import Route
 from actors.runtime.stream import Stream
 from actors.runtime.supervision import Supervision
 from actors.runtime.thread_actor import ThreadActor
 from actors.runtime.trace import CURRENT
 
-__all__ = ["Engine", "OnFatal", "Route"]
+__all__ = ["Engine", "OnFatal"]
 
 _log: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 OnFatal = Callable[[str, BaseException | None], None]
-
-
-class Route(Protocol):
-    """The way to the actors of another process."""
-
-    def carry(self, address: str, letter: Letter) -> None:
-        """Send a letter there, or refuse it."""
-
-    def watch(self, address: str, watcher: str) -> None:
-        """Have `Terminated` come for an address there, also when the process is lost."""
 
 
 class Engine(ABC):
@@ -103,9 +94,18 @@ class Engine(ABC):
     ) -> TimerHandle:
         """Run a coroutine handler, then call `done(effects, error)`, also when it is cancelled."""
 
+    def submit(self, call: Callable[[], T]) -> LoopFuture[T]:
+        """Make a call on the host's thread, from any thread; return the future of its result."""
+        future: LoopFuture[T] = LoopFuture()
+        try:
+            future.set(call())
+        except Exception as error:
+            future.fail(error)
+        return future
+
     def on_host(self, call: Callable[[], T]) -> T:
-        """Make a call on the host's thread and return what it returns."""
-        return call()
+        """Make a call on the host's thread and return, or raise, what it does."""
+        return self.submit(call).get()
 
     def transmit(self, source: str, target: str, letter: Letter) -> None:
         """Carry a letter from actor to actor."""

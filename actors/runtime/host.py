@@ -225,10 +225,10 @@ class LoopHost(Engine):
             self._foreign_is_due = True
             self._loop.call_soon(self._run_foreign)
 
-    def on_host(self, call: Callable[[], T]) -> T:
-        """Make a call on the loop's thread and wait for what it returns or raises."""
+    def submit(self, call: Callable[[], T]) -> LoopFuture[T]:
+        """Make a call on the loop's thread, from any thread; return the future of its result."""
         if get_ident() == self._thread:
-            return call()
+            return super().submit(call)
         future: LoopFuture[T] = LoopFuture()
 
         def run() -> None:
@@ -238,4 +238,4 @@ class LoopHost(Engine):
                 future.fail(error)
 
         self._carry_over(run)
-        return future.get()
+        return future

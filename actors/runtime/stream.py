@@ -72,7 +72,7 @@ class Stream(Generic[T]):
 
     async def __anext__(self) -> T:
         while not self._batch:
-            arrival = self._engine.on_host(self._next_batch)
+            arrival = await self._engine.submit(self._next_batch)
             if arrival is None:
                 if self._error is not None:
                     raise self._error
@@ -95,7 +95,7 @@ class Stream(Generic[T]):
 
     async def aclose(self) -> None:
         """Read no more, and have the producer know."""
-        self._close()
+        await self._engine.submit(self._close)
 
     def close(self) -> None:
         """Read no more, and have the producer know; from any thread."""

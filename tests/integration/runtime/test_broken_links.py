@@ -1,0 +1,214 @@
+"""Connections that break, stall and fill up: a proxy stands between client and node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from actors import limits
+from actors.errors import ActorUnavailable, Busy
+from actors.runtime import Invoke, LoopFuture, LoopHost, Ping
+from actors.runtime.link import Link
+from tests.integration.runtime.test_clients import (
+    Cluster,
+    Echo,
+    Numbers,
+    Porter,
+    Producer,
+    run,
+    until,
+    vocabulary,
+)
+from tests.unit.runtime.messages import Count
+
+
+class Proxy:
+    """Carries bytes to a node, until it is told to cut or to hold them."""
+
+    def __init__(self, endpoint: str) -> None:
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        self._target = (host, int(port))
+        self._writers: list[asyncio.StreamWriter] = []
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self.connections = 0
+
+    async def start(self) -> str:
+        """Listen; return the endpoint."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"tcp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        there, to_node = await asyncio.open_connection(*self._target)
+        self._writers += (writer, to_node)
+        await asyncio.gather(self._pass(reader, to_node), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                await self._flows.wait()
+                writer.write(data)
+        writer.close()
+
+    def cut(self) -> None:
+        """Break every connection, with what is on its way."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    def hold(self) -> None:
+        """Pass nothing on from now on."""
+        self._flows.clear()
+
+    async def close(self) -> None:
+        self._flows.set()
+        self.cut()
+        self._server.close()
+        await self._server.wait_closed()
+
+
+async def behind(cluster: Cluster, proxy: Proxy, name: str) -> tuple[LoopHost, Link]:
+    """Return a client whose way is through the proxy."""
+    host = LoopHost()
+    link = Link(
+        host,
+        await proxy.start(),
+        node=name,
+        incarnation=1,
+        vocabulary=vocabulary(),
+        token="runner",
+    )
+    cluster.clients.append((host, link))
+    await link.ready
+    return host, link
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 0.1)
+
+
+def test_questions_of_a_broken_connection_are_asked_once() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        host, _ = await behind(cluster, proxy, "a")
+        answers = []
+        for _ in range(5):
+            futures = [host.ask("jobd://n1/porter", Count()) for _ in range(100)]
+            await asyncio.sleep(0.002)
+            proxy.cut()
+            answers += [await future for future in futures]
+        assert sorted(answers) == list(range(1, 501))  # each done once, none lost
+        assert cluster.porter.sum == 500
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_calls_between_clients_survive_a_broken_connection_of_the_caller() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        host, _ = await behind(cluster, proxy, "a")
+        callee, _ = await cluster.linked("b")
+        porter = Porter()
+        callee.spawn(lambda: porter, "jobd://b/porter")
+        answers = []
+        lost = 0
+        for _ in range(5):
+            futures = [host.ask("jobd://b/porter", Count()) for _ in range(100)]
+            await asyncio.sleep(0.002)
+            proxy.cut()
+            for future in futures:
+                try:
+                    answers.append(await future)
+                except ActorUnavailable as error:
+                    assert error.maybe_executed
+                    lost += 1
+        assert len(answers) == len(set(answers))
+        assert len(answers) <= porter.sum <= len(answers) + lost
+        assert await host.ask("jobd://b/porter", Count()) == porter.sum
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_a_stream_of_a_broken_connection_ends_on_both_sides() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        host, _ = await behind(cluster, proxy, "a")
+        producer = cluster.host.cells["/producer"].actor
+        assert isinstance(producer, Producer)
+        stream = host.stream("jobd://n1/producer", Numbers(1000), credit_items=4)
+        assert await anext(stream) == 0
+        proxy.cut()
+        with pytest.raises(ActorUnavailable):
+            async for _ in stream:
+                pass
+        await until(lambda: producer.log[-1:] == ["closed"])
+        await until(lambda: "a" in cluster.link.peers and cluster.link.peers["a"].bulk)
+        again = host.stream("jobd://n1/producer", Numbers(50))
+        assert [each async for each in again] == list(range(50))
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_a_silent_connection_is_lost_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PEER_TIMEOUT_S", 0.5)
+
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        host, _ = await behind(cluster, proxy, "a")
+        proxy.hold()
+        pending = host.ask("jobd://n1/porter", Count())
+        with pytest.raises(ActorUnavailable) as caught:
+            await pending
+        assert caught.value.maybe_executed
+        await until(lambda: not cluster.link.peers)
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_too_many_questions_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ASKS_PER_PEER", 10)
+
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        host, _ = await behind(cluster, proxy, "a")
+        proxy.hold()
+        for _ in range(10):
+            host.ask("jobd://n1/porter", Ping())
+        with pytest.raises(Busy):
+            await host.ask("jobd://n1/porter", Ping())
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_who_does_not_read_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "OUTBOX_BYTES", 4 * 1024 * 1024)
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 1)
+
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        callee, _ = await behind(cluster, proxy, "b")
+        callee.spawn(Echo, "jobd://b/echo")
+        caller, _ = await cluster.linked("a")
+        assert await caller.ask("jobd://b/echo", Invoke("any", (1,))) == ["any", [1], {}]
+        proxy.hold()
+        text = "x" * 60_000
+        futures: list[LoopFuture[object]] = []
+        while not any(future.done for future in futures):
+            assert len(futures) < 4_000
+            futures.append(caller.ask("jobd://b/echo", Invoke("any", (text,))))
+            await caller.ask("jobd://n1/porter", Ping())
+        with pytest.raises(Busy, match="doesn't read"):
+            await next(future for future in futures if future.done)
+        assert "b" in cluster.link.peers
+        await proxy.close()
+
+    run(scenario)
