@@ -311,13 +311,14 @@ def test_a_revoked_token_closes_the_link(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(limits, "HEARTBEAT_S", 0.1)
 
     async def scenario(cluster: Cluster) -> None:
-        host, _ = await cluster.linked("a")
+        host, link = await cluster.linked("a")
         cluster.tokens["runner"] = Principal("runner", frozenset({"read"}))
         await until(lambda: cluster.link.peers["a"].principal == cluster.tokens["runner"])
         with pytest.raises(Forbidden):
             await host.ask("jobd://n1/porter", Count())
         del cluster.tokens["runner"]
-        await until(lambda: not cluster.link.peers)
+        await until(lambda: link.refusal is not None)
+        assert not cluster.link.peers
         with pytest.raises(Unauthenticated):
             await host.ask("jobd://n1/porter", Who())
         assert "to stay" in [each.what for each in cluster.refusals]
