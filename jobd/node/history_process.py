@@ -136,7 +136,8 @@ class HistoryProcess:
     def _options(self) -> list[str]:
         kept, log = self._config.storage.history, self._config.log
         options = ["--data", str(self._directory.path), "--run", str(self._directory.run)]
-        options += ["--number", str(self._starts), "--keep-days", str(kept.keep_days)]
+        options += ["--node", str(os.getpid()), "--number", str(self._starts)]
+        options += ["--keep-days", str(kept.keep_days)]
         options += ["--log-level", log.level, "--log-format", log.format]
         return options if kept.parquet else [*options, "--no-parquet"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,6 +19,7 @@ from actors.runtime import LoopHost
 
 __all__ = ["NodeMetrics"]
 
+_TYPES = ("command", "container", "js")
 _DURATION_MS = (5, 10, 25, 50, 100, 250, 500, 1e3, 5e3, 3e4, 6e4, 6e5, 3.6e6, 8.64e7)
 _FSYNC_S = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1, 5)
 
@@ -28,10 +29,11 @@ class NodeMetrics:
 
     def __init__(self, state: State) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._state = state
-        self._scheduled = self._counter("jobd_jobs_scheduled", "Jobs accepted", "type")
-        self._completed = self._counter("jobd_jobs_completed", "Jobs that succeeded", "type")
-        self._failed = self._counter("jobd_jobs_failed", "Jobs that failed", "type")
+        self._scheduled = self._counter("jobd_jobs_scheduled", "Jobs accepted")
+        self._completed = self._counter("jobd_jobs_completed", "Jobs that succeeded")
+        self._failed = self._counter("jobd_jobs_failed", "Jobs that failed")
         self._duration = Histogram(
             "jobd_job_duration_milliseconds",
             "From the first attempt's start to the job's end",
@@ -46,8 +48,12 @@ class NodeMetrics:
             registry=self.registry,
         )
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str) -> Counter:
+        """A counter by job type; each begins at 0, so that the first job shows in a rate."""
+        counter = Counter(name, text, ["type"], registry=self.registry)
+        for type_ in _TYPES:
+            counter.labels(type_)
+        return counter
 
     def observe_fsync(self, seconds: float) -> None:
         """Count one durable write of the log (from the log's thread)."""

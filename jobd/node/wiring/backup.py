@@ -39,7 +39,6 @@ def backups_of(
     host: LoopHost,
     directory: NodeDirectory,
     history: HistoryProcess,
-    *,
     engine: str,
     store: StateStore,
 ) -> Backups:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 
 from actors.core.placement import NodeCapacity
+from actors.core.view import View
 
-__all__ = ["own_capacity"]
+__all__ = ["own_capacity", "slots_to_start"]
 
 
 def own_capacity(node: str, name: str, slots: int, labels: Mapping[str, str]) -> NodeCapacity:
@@ -26,3 +27,9 @@ def own_capacity(node: str, name: str, slots: int, labels: Mapping[str, str]) ->
         labels=dict(labels),
         name=name,
     )
+
+
+def slots_to_start(view: View, node: str, slots: int) -> int:
+    """Return how many slots to have: attempts of before a smaller `--slots` keep theirs."""
+    held = (e.noun.slot for _, e in view.scan("attempt/") if e.noun.node == node)
+    return max([slots, *(int(slot) + 1 for slot in held)])

@@ -44,23 +44,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="jobd: history", description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--node", type=int, required=True)
     parser.add_argument("--number", type=int, required=True)
     parser.add_argument("--keep-days", type=int, required=True)
     parser.add_argument("--no-parquet", action="store_true")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--log-format", default="pretty")
     options = parser.parse_args()
-    _end_with_the_node()
+    _end_with(options.node)
     set_title("jobd: history", "jobd: history")
     configure(options.log_level, options.log_format)
     os.umask(0o077)
     asyncio.run(_serve(options))
 
 
-def _end_with_the_node() -> None:
-    node = os.getppid()
+def _end_with(node: int) -> None:
+    """Have the kernel end this process with its parent, which is 1 in a container."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != node or node == 1:
+    if os.getppid() != node:
         raise SystemExit("the node has ended")  # before the kernel knew of the wish
 
 

@@ -29,7 +29,7 @@ from actors.consensus_replica import ConsensusReplica, Settle
 from actors.core import buckets
 from actors.core.consensus.solo import Solo
 from actors.core.explain import explain, forecast
-from actors.core.ports import StateStore
+from actors.core.ports import DiskUsage, StateStore
 from actors.core.sealing import Vault
 from actors.core.supervisor_protocol import SupervisorFrame
 from actors.disk_watch import DiskWatch
@@ -60,6 +60,7 @@ from jobd.api.node_views import NodeView
 from jobd.config import Config
 from jobd.node.audit import NodeAudit
 from jobd.node.data_directory import NodeDirectory
+from jobd.node.disk_metrics import DiskMetrics
 from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.history_metrics import HistoryMetrics
 from jobd.node.history_process import HistoryProcess
@@ -73,7 +74,7 @@ from jobd.node.secrets import ready_secrets
 from jobd.node.storage import Recovered, recover
 from jobd.node.supervisor_port import ReconnectingPort
 from jobd.node.wiring.backup import backups_of
-from jobd.node.wiring.capacity import own_capacity
+from jobd.node.wiring.capacity import own_capacity, slots_to_start
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.stores import open_events, open_store
 
@@ -147,7 +148,7 @@ class Node:
     def start(self) -> None:
         """Spawn the actors, those first that others rest on."""
         disk, state, node = self._disk, self.state, self._directory.node_id
-        recovered, host = disk.recovered, self.host
+        recovered, host, data = disk.recovered, self.host, self._directory.path
         self._spawn_once(
             addresses.LOG,
             lambda: LogWriter(
@@ -184,11 +185,8 @@ class Node:
             ),
         )
         self._spawn(addresses.WAKEUPS, lambda: Wakeups(state))
-        self._spawn(
-            addresses.RUN_LOG, lambda: RunLog(JobLogs(self._directory.path), self._artifacts)
-        )
-        usage = partial(disk_usage, self._directory.path)
-        self._spawn(addresses.DISK_WATCH, lambda: DiskWatch(usage))
+        self._spawn(addresses.RUN_LOG, lambda: RunLog(JobLogs(data), self._artifacts))
+        self._spawn(addresses.DISK_WATCH, lambda: DiskWatch(partial(disk_usage, data)))
         host.entities(
             addresses.task_set(""),
             lambda address: TaskSet(state, keys.last(address)),
@@ -199,16 +197,23 @@ class Node:
         self._spawn(addresses.HOME, lambda: Home(state))
         self._spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         self._start_execution(node)
-        self.metrics.serve(
-            host, lambda: self._scheduler.queue_depth, lambda: self._actors[addresses.HOME].repairs
+        self._expose(partial(disk_usage, data))
+
+    def _expose(self, usage: Callable[[], DiskUsage]) -> None:
+        actors, register = self._actors, self.metrics.registry.register
+        waiting, repairs = (
+            lambda: self._scheduler.queue_depth,
+            lambda: actors[addresses.HOME].repairs,
         )
-        self.metrics.registry.register(HistoryMetrics(host.clock, self._history, self._actors))
+        self.metrics.serve(self.host, waiting, repairs)
+        register(HistoryMetrics(self.host.clock, self._history, actors))
+        register(DiskMetrics(usage, lambda: actors[addresses.REPLICA].read_only))
 
     def _start_execution(self, node: str) -> None:
         state, parent = self.state, addresses.EXECUTION
         self._spawn(parent, Execution)
         self._spawn(addresses.SUPERVISOR, lambda: SupervisorLink(self._port), parent)
-        slots = self._slots_to_start(node)
+        slots = slots_to_start(state, node, self._slots)
         for index in range(slots):
             self._spawn(addresses.slot(index), self._slot_factory(index), parent)
         self._spawn(
@@ -231,11 +236,6 @@ class Node:
         return lambda: ExecutorSlot(
             self.state, index=index, node=self._name, open_secret=self._vault.open
         )
-
-    def _slots_to_start(self, node: str) -> int:
-        """Attempts of before a smaller `--slots` keep theirs until they end."""
-        held = (e.noun.slot for _, e in self.state.scan("attempt/") if e.noun.node == node)
-        return max([self._slots, *(int(slot) + 1 for slot in held)])
 
     def _spawn(
         self, address: str, factory: Callable[[], Behaviour], parent: str | None = None
@@ -288,7 +288,7 @@ class Node:
 
     def _make_gateway(self) -> NodeGateway:
         engine, store = self._config.storage.engine, self._disk.store
-        backups = backups_of(self.host, self._directory, self._history, engine=engine, store=store)
+        backups = backups_of(self.host, self._directory, self._history, engine, store)
         return NodeGateway(
             self.host,
             self.state,
