@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -57,6 +58,7 @@ def operation(
     return Operation(request, lambda answer: read(_accepted(answer)), again, takes_s, key)
 
 
+@cache
 def reads_as(type_: type[T]) -> Callable[[ApiReply], T]:
     """Return what reads a JSON body of this type; what a newer node adds is passed over."""
     decoder = msgspec.json.Decoder(type_)
