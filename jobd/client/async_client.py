@@ -33,8 +33,9 @@ __all__ = ["AsyncClient"]
 class AsyncClient(AsyncCalls):
     """As `Client`, with awaits; all calls share one connection. Make it on the loop.
 
-    Use it as an async context manager, or `await close()`. What yields is to be closed when it is
-    not read to its end: `async with contextlib.aclosing(client.events()) as events`.
+    Use it as an async context manager, or `await close()`. What yields begins with its first item,
+    and is to be closed when it is not read to its end:
+    `async with contextlib.aclosing(client.events()) as events`.
     """
 
     def __init__(

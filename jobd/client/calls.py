@@ -102,7 +102,7 @@ class Calls:
         while True:
             address = self.address
             try:
-                with self._pool.connection() as connection:
+                with self._pool.connection(retry.left_s) as connection:
                     answer = connection.ask(asked.request, retry.left_s, asked.to)
                 return asked.value_of(answer)
             except JobdError as error:
@@ -113,7 +113,7 @@ class Calls:
 
         Raises AskTimeout when the time is over, ActorUnavailable when the link breaks.
         """
-        with self._pool.connection() as connection:
+        with self._pool.connection(self._timeout_s) as connection:
             return connection.watch(address, timeout_s)
 
     def get_actor(self, name: str, *, namespace: str = NAMESPACE) -> ActorHandle:
@@ -166,7 +166,7 @@ class Calls:
                 time.sleep(retry.after(error, address))
 
     def _follow_once(self, stream: Follow[T], retry: Retry) -> Generator[T | Gap, None, None]:
-        with self._pool.connection() as connection:
+        with self._pool.connection(retry.left_s) as connection:
             reading = connection.read(stream.request())
             try:
                 # A caller who was away for long finds the link lost: it goes on over another.
@@ -188,7 +188,7 @@ class Calls:
             address = self.address
             writer.restart()
             try:
-                with self._pool.connection() as connection:
+                with self._pool.connection(retry.left_s) as connection:
                     reading = connection.read(asked.request)
                     while connection.has_next(reading):
                         writer.write(connection.take(reading))

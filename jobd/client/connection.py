@@ -66,13 +66,19 @@ def socket_of(
 
 
 class Connection:
-    """A link to the node at an address; making it says hello.
+    """A link to the node at an address; making it says hello, within `timeout_s` at most.
 
     Raises ActorUnavailable when none answers, and what the node refuses it with. After any error
     but an answer of its own, close it.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, token: str) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: str,
+        token: str,
+        timeout_s: float,
+    ) -> None:
         self.address = address
         self.session = Session(token)
         probe(address)
@@ -82,7 +88,7 @@ class Connection:
         self._is_stale = False
         try:
             self._send(self.session.hello())
-            deadline = self._sent_s + HELLO_S
+            deadline = self._sent_s + min(HELLO_S, timeout_s)
             while not self.session.welcome.done:
                 self._step()
                 if time.monotonic() > deadline:

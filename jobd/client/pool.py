@@ -31,12 +31,13 @@ class Pool:
         self._busy = 0
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, timeout_s: float) -> Iterator[Connection]:
         """Give a connection to this thread alone. One that an error left is not used again.
 
-        Raises ActorUnavailable when the node can't be reached, or as the node refuses.
+        `timeout_s` is how long making one may take. Raises ActorUnavailable when the node can't be
+        reached, or as the node refuses.
         """
-        connection = self._take()
+        connection = self._take(timeout_s)
         is_good = False
         try:
             yield connection
@@ -66,7 +67,7 @@ class Pool:
         if is_last:
             self._context.term()
 
-    def _take(self) -> Connection:
+    def _take(self, timeout_s: float) -> Connection:
         if os.getpid() != self._process:
             raise RuntimeError("a client can't be used in a fork of its process: make one there")
         address, stale = self._nodes.current, []
@@ -84,7 +85,7 @@ class Pool:
             for connection in stale:
                 connection.close()
         try:
-            made = Connection(self._context, address, self._nodes.token)
+            made = Connection(self._context, address, self._nodes.token, timeout_s)
         except BaseException:
             with self._lock:
                 self._busy -= 1

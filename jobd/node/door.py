@@ -28,6 +28,7 @@ from actors.errors import (
     InvalidInput,
     JobdError,
     NotFound,
+    TooLarge,
     Unauthenticated,
 )
 from actors.runtime import Context, Effects, Fail, LoopActor, handles
@@ -142,6 +143,8 @@ class ApiDoor(LoopActor):
                 {"operation": route.operation, "principal": caller.token_id},
             )
             raise Forbidden(f"the token {caller.token_id} lacks the scope {route.scope}")
+        if len(message.body) > limits.BODY_BYTES:
+            raise TooLarge(f"the body is larger than {limits.BODY_BYTES} bytes (BODY_BYTES)")
         for name in _PARAMETER.findall(route.path):
             if not message.params.get(name):
                 raise InvalidInput(f"{route.operation} needs the parameter {name!r}")

@@ -118,3 +118,13 @@ def test_who_waits_hears_that_the_node_stops() -> None:
             await waiting
 
     asyncio.run(ask())
+
+
+def test_a_body_over_the_limit_is_refused() -> None:
+    async def ask() -> None:
+        house = House()
+        reply = await house.ask("submit_job", body=b" " * (limits.BODY_BYTES + 1))
+        assert (reply.status, b"BODY_BYTES" in reply.body) == (413, True)
+        await house.host.shutdown()
+
+    asyncio.run(ask())
