@@ -153,7 +153,7 @@ def _with_texts(sql: str, types: list[str]) -> str:
     if not any(_ZONED in type_ for type_ in types):
         return sql
     columns = (f"#{i}::VARCHAR" if _ZONED in t else f"#{i}" for i, t in enumerate(types, 1))
-    return f"select {', '.join(columns)} from ({sql})"
+    return f"select {', '.join(columns)} from ({sql}\n)"  # a comment may end it
 
 
 def _take(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[list[list[Any]], bool]:
