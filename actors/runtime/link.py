@@ -81,7 +81,8 @@ class Link:
     without it everyone is trusted. `on_refused` is told each refusal. `on_node(id)` is called when
     the node is there, again after it was lost. `principal`: whom it connects to if that is no node
     but a client like itself, which speaks for nobody else. `key`: what proves its name, if it links
-    up more than once; else one is drawn. Make it on the loop.
+    up more than once; else one is drawn. Without `calls_back` it is for the calls of who links up;
+    what this process wants of them takes another way. Make it on the loop.
 
     Raises ConfigError when the endpoint can't be bound.
     """
@@ -102,6 +103,7 @@ class Link:
         on_node: Callable[[str], object] | None = None,
         principal: Principal | None = None,
         key: bytes = b"",
+        calls_back: bool = True,
     ) -> None:
         self.engine = engine
         self.vocabulary = vocabulary
@@ -119,6 +121,7 @@ class Link:
         self._on_refused = on_refused
         self._on_node = on_node
         self.principal = principal
+        self._calls_back = calls_back
         self._last_tick_s = engine.clock.monotonic_s()
         self.handshake = Handshake(self, token=token, cluster=cluster, admit=admit, key=key)
         self.relay = Relay(self)
@@ -177,7 +180,9 @@ class Link:
 
     def greeted(self, peer: Peer) -> None:
         """Have a new neighbour."""
-        self.peers[peer.node] = self.lanes[peer.lane] = self.engine.routes[peer.node] = peer
+        self.peers[peer.node] = self.lanes[peer.lane] = peer
+        if self._calls_back:
+            self.engine.routes[peer.node] = peer
         if self.connects:
             self.ready.set(peer.node)
             if self._on_node is not None:

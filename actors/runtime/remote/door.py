@@ -35,7 +35,7 @@ from actors.runtime.vocabulary import Vocabulary
 __all__ = ["DOOR", "Door", "Invitation", "Invite", "Visit"]
 
 DOOR: Final = "/door"
-_ENDPOINT: Final = "tcp://127.0.0.1:0"
+_LOOPBACK: Final = "tcp://127.0.0.1:"
 _TICKET_BITS: Final = 128
 VISIT_S: Final = 2.0  # a host that doesn't answer within it is called through the node
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -110,11 +110,12 @@ class Door(LoopActor):
         if self._bound is None:
             self._bound = Link(
                 self._engine,
-                _ENDPOINT,
+                f"{_LOOPBACK}*",
                 node=self._process,
                 incarnation=1,
                 vocabulary=self._vocabulary(),
                 admit=self._admit,
+                calls_back=False,
             )
         ticket = f"{self.rng.getrandbits(_TICKET_BITS):032x}"
         self._tickets[ticket] = _Guest(guest, principal)
@@ -145,6 +146,8 @@ class Door(LoopActor):
         host, invitation = message.process, message.invitation
         if host in self._visits:
             return [Reply(context.reply, True)]
+        if not invitation.endpoint.startswith(_LOOPBACK):
+            return [Reply(context.reply, False)]  # nobody sends this process to other machines
         # Watched through the node, which knows first when it is gone.
         self._engine.call_later(0, self._link_up, host, invitation, context.reply)
         return [Watch(_door_of(host))]

@@ -48,6 +48,20 @@ def test_another_process_s_actors_are_called_as_ones_own(is_direct: bool) -> Non
 
 
 @pytest.mark.usefixtures("other")
+def test_two_processes_call_each_other() -> None:
+    mine = Counter.options(name="mine").remote()
+    scoped, counter = actors.get_actor("scoped"), actors.get_actor("counter")
+    assert counter.add.remote().get(timeout=10) == 1
+    assert scoped.call.remote("mine", "add", 5).get(timeout=10) == 5
+    # Each is the other's guest and host now, and both ways still lead where they did.
+    assert counter.add.remote().get(timeout=10) == 2
+    assert scoped.call.remote("mine", "add", 5).get(timeout=10) == 10
+    assert mine.add.remote(1).get() == 11
+    with pytest.raises(KeyError):
+        scoped.call.remote("mine", "lookup", "b").get(timeout=10)
+
+
+@pytest.mark.usefixtures("other")
 def test_coroutines_await_another_process() -> None:
     counter = actors.get_actor("counter")
 
