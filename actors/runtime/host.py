@@ -176,7 +176,13 @@ class LoopHost(Engine):
             except (Exception, SystemExit) as error:
                 failure = error
             took = time.perf_counter() - began
-            self._carry_over(partial(self._handled, actor, took, partial(done, result, failure)))
+            try:
+                self._carry_over(
+                    partial(self._handled, actor, took, partial(done, result, failure))
+                )
+            except RuntimeError:
+                if not self._loop.is_closed():  # else the process ends, and nobody is left to hear
+                    raise
 
         actor.hand_over(run)
 

@@ -16,7 +16,7 @@ import pytest
 
 from actors.backends.segment_log import SegmentLog
 from actors.errors import DataDirectory, StorageFailed
-from jobd.config import Config, HttpSection, NodeSection, TelemetrySection
+from jobd.config import ClusterSection, Config, HttpSection, NodeSection, TelemetrySection
 from jobd.node import boot
 from jobd.node.data_directory import NodeDirectory, new_node_id
 
@@ -37,6 +37,7 @@ def config(data: Path) -> Config:
     return Config(
         node=NodeSection(data=str(data)),
         http=HttpSection(bind="127.0.0.1:0"),
+        cluster=ClusterSection(bind="127.0.0.1:0"),
         telemetry=TelemetrySection(metrics="127.0.0.1:0"),
     )
 
