@@ -26,7 +26,7 @@ aclient           the same with await: await aclient.status()
 jobs              the newest jobs; jobs(state="failed"), jobs["name"].logs(), jobs.submit({...})
 nodes             the nodes
 actors            the live tree; actors["/scheduler"].inspect(), .ping(), .watch()
-get_actor(NAME)   an actor of yours, in whatever process it lives: get_actor("counter").add.remote(1)
+get_actor(NAME)   an actor of yours, wherever it lives: get_actor("counter").add.remote(1)
 status()          what the node says of itself
 sql("select ...") the history: sql("select name, state from jobs")
 events(*TYPES)    the last events; client.events("jobd:job:*") goes on with those to come

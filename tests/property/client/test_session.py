@@ -1,4 +1,4 @@
-"""A stream arrives in order and whole, however the lanes mix its parts, and never without credit."""
+"""A stream arrives in order and whole, however its parts are mixed, and never without credit."""
 
 from __future__ import annotations
 
