@@ -13,7 +13,7 @@ Sample = dict[str, Any]
 
 _FLAT_PERCENT = 5.0
 _SETTLED_S = 600.0
-_WINDOW_S = 60.0  # a figure of a time is the median of this long
+_WINDOW_S = 60.0  # on either side of a time
 _MEASURES = ("rss_mib", "pss_mib", "fds", "threads")
 _IDLE_RSS_MIB = 100.0
 _IDLE_CPU_PERCENT = 1.0
@@ -45,34 +45,37 @@ def judge(lines: list[Sample]) -> tuple[list[str], bool]:
 
 
 def _flatness(samples: list[Sample], settled_s: float) -> tuple[list[str], bool]:
+    """Compare the end with the settled time; what lies half-way tells a plateau from a leak."""
     last_s = samples[-1]["at_s"]
     if last_s < settled_s + _WINDOW_S:
         return [f"too short to compare: {last_s:.0f} s, settled from {settled_s:.0f} s on"], True
-    told, fine = [], True
+    times = (settled_s, (settled_s + last_s) / 2, last_s)
+    minutes = " ".join(f"{f'minute {at_s / 60:.0f}':>10}" for at_s in times)
+    told, fine = [f"{'':25} {minutes}"], True
     for name in samples[-1]["processes"]:
         for measure in _MEASURES:
-            then = _median(samples, name, measure, settled_s)
-            now = _median(samples, name, measure, last_s)
-            if then is None or now is None:
+            found = [_around(samples, name, measure, at_s) for at_s in times]
+            values = [value for value in found if value is not None]
+            if len(values) < len(found):
                 continue
-            percent = 100 * (now - then) / then
-            steady = abs(percent) <= _FLAT_PERCENT or percent < 0
-            fine = fine and steady
-            told.append(
-                f"{name:16} {measure:8} minute {settled_s / 60:.0f} {then:9.2f}  "
-                f"minute {last_s / 60:.0f} {now:9.2f}  {percent:+6.1f} %"
-                f"{'' if steady else '  GROWS'}"
-            )
+            percent = 100 * (values[-1] - values[0]) / values[0]
+            fine = fine and percent <= _FLAT_PERCENT
+            figures = " ".join(f"{value:10.2f}" for value in values)
+            grows = "  GROWS" if percent > _FLAT_PERCENT else ""
+            told.append(f"{name:16} {measure:8} {figures}  {percent:+6.1f} %{grows}")
     return told, fine
 
 
-def _median(samples: list[Sample], name: str, measure: str, at_s: float) -> float | None:
-    values = [
+def _around(samples: list[Sample], name: str, measure: str, at_s: float) -> float | None:
+    """The median around a time; of descriptors the least, since jobs that run hold some."""
+    values: list[float] = [
         sample["processes"][name][measure]
         for sample in samples
         if name in sample["processes"] and abs(sample["at_s"] - at_s) <= _WINDOW_S
     ]
-    return statistics.median(values) if values else None
+    if not values:
+        return None
+    return min(values) if measure == "fds" else statistics.median(values)
 
 
 def _idle(samples: list[Sample]) -> tuple[list[str], bool]:

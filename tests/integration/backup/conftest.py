@@ -62,6 +62,7 @@ def fill(node: NodeProcess) -> dict[str, str]:
     }
     for name in ("logged", "small", "large", "fan-out"):
         node.ended(jobs[name])
+    node.call("PUT", "/secrets/db", b"swordfish", RAW)
     jobs["running"] = node.submit(cmd="sleep", args=["60"], node_lost="fail")
     jobs["again"] = node.submit(
         shell="echo $JOBD_FENCE; test $JOBD_ATTEMPT = 2 || sleep 60", idempotent=True

@@ -54,6 +54,13 @@ def test_everything_is_there(source: Source, tmp_path: Path) -> None:
         assert node.token != old.token, "each node has an admin token of its own"
 
 
+def test_secrets_open_on_the_restored_node(source: Source, tmp_path: Path) -> None:
+    with running(restored(source.path, tmp_path / "data")) as node:
+        told = {"environment": {"PASSWORD": {"secret": "db"}}}
+        job = node.ended(node.submit(shell='test "$PASSWORD" = swordfish', **told))
+        assert (job["state"], job["detail"]) == ("succeeded", "")
+
+
 def test_history_has_every_end_once_from_both_lives(source: Source, tmp_path: Path) -> None:
     data = restored(source.path, tmp_path / "data")
     names = ("logged", "small", "large", "fan-out", "running", "again")
