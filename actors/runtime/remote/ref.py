@@ -14,17 +14,17 @@ import time
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from actors.errors import ActorDied, AskTimeout, DeadLetter, TaskError
 from actors.runtime.future import LoopFuture
 from actors.runtime.remote.task_error import as_raised_here
 
-__all__ = ["Latch", "Ref", "refuse_on_the_loop"]
+__all__ = ["Ref", "refuse_on_the_loop", "wait_for_all", "wait_for_some"]
 
 T = TypeVar("T")
+_INTERESTED: Final[set[_Gate]] = set()  # who wants to know at once when a ref fails
 
 
 class Ref(LoopFuture[T]):
@@ -49,6 +49,12 @@ class Ref(LoopFuture[T]):
         state = "pending" if not self.done else "failed" if self._error else "done"
         return f"<Ref {self.call} of {self.address}: {state}>"
 
+    def fail(self, error: BaseException) -> None:
+        """Take an error for an answer."""
+        super().fail(error)
+        for gate in tuple(_INTERESTED):
+            gate.open()
+
     def get(self, *, timeout: float | None = None) -> T:
         """Wait and return the value.
 
@@ -56,7 +62,10 @@ class Ref(LoopFuture[T]):
         the method raised, ActorDied, ActorUnavailable, MailboxFull or Cancelled.
         """
         if not self.done:
-            Latch([self], 1).wait(timeout)
+            gate = _Gate(timeout)
+            self.add_done_callback(gate.open)
+            while not self.done:
+                gate.wait()
         return self._result()
 
     def failure(self) -> BaseException | None:
@@ -78,43 +87,66 @@ class Ref(LoopFuture[T]):
         return self._value  # type: ignore[no-any-return]
 
 
-class Latch:
-    """Lets one thread wait until some refs are done; with `eagerly`, or until one has failed."""
+class _Gate:
+    """One waiting thread. Opened once too often it only looks once too often."""
 
-    def __init__(self, refs: Sequence[Ref[Any]], needed: int, *, eagerly: bool = False) -> None:
+    def __init__(self, timeout_s: float | None) -> None:
         refuse_on_the_loop("waiting for a ref")
-        self._refs = refs
-        self._needed = needed
-        self._eagerly = eagerly
+        self._timeout_s = timeout_s
+        self._end_s = time.monotonic() + timeout_s if timeout_s is not None else 0.0
         self._lock = allocate_lock()
         self._lock.acquire()
-        self._came: deque[Ref[Any]] = deque()  # its append is atomic, unlike a count
-        self._awaited = len(refs) + 1
 
-    def wait(self, timeout_s: float | None) -> None:
-        """Wait. Raises AskTimeout."""
-        end_s = time.monotonic() + timeout_s if timeout_s is not None else None
-        pending = [ref for ref in self._refs if not ref.done]
-        for ref in pending:
-            ref.add_done_callback(partial(self._note, ref))
-        self._awaited = self._needed - (len(self._refs) - len(pending))
-        # What came before the line above is seen here, the rest wakes. A callback may come twice,
-        # so a wake-up only says when to look.
-        while not self._is_open():
-            left_s = -1.0 if end_s is None else max(0.0, end_s - time.monotonic())
-            if not self._lock.acquire(timeout=left_s):
-                raise AskTimeout(f"no answer within {timeout_s} s")
+    def open(self) -> None:
+        """Let the thread look again."""
+        with contextlib.suppress(RuntimeError):  # it is open already
+            self._lock.release()
 
-    def _is_open(self) -> bool:
-        if self._eagerly and any(ref.failure() is not None for ref in self._refs):
-            return True
-        return sum(ref.done for ref in self._refs) >= self._needed
+    def wait(self) -> None:
+        """Wait until it is opened. Raises AskTimeout."""
+        left_s = -1.0
+        if self._timeout_s is not None:
+            left_s = max(0.0, self._end_s - time.monotonic())
+        if not self._lock.acquire(timeout=left_s):
+            raise AskTimeout(f"no answer within {self._timeout_s} s")
 
-    def _note(self, ref: Ref[Any]) -> None:
-        self._came.append(ref)
-        if len(self._came) >= self._awaited or (self._eagerly and ref.failure() is not None):
-            with contextlib.suppress(RuntimeError):  # it is open already
-                self._lock.release()
+
+def wait_for_all(refs: Sequence[Ref[Any]], timeout_s: float | None) -> None:
+    """Wait until all are done, or one has failed. Raises AskTimeout.
+
+    Answers mostly come in the order of the calls, so one waits for the last: a call costs nothing.
+    """
+    gate = _Gate(timeout_s)
+    awaited = None
+    _INTERESTED.add(gate)
+    try:
+        while (last := next((ref for ref in reversed(refs) if not ref.done), None)) is not None:
+            if any(ref.failure() is not None for ref in refs):
+                return
+            if last is not awaited:
+                awaited = last
+                last.add_done_callback(gate.open)
+            gate.wait()
+    finally:
+        _INTERESTED.discard(gate)
+
+
+def wait_for_some(refs: Sequence[Ref[Any]], needed: int, timeout_s: float | None) -> None:
+    """Wait until so many are done. Raises AskTimeout."""
+    gate = _Gate(timeout_s)
+    pending = [ref for ref in refs if not ref.done]
+    missing = needed - (len(refs) - len(pending))
+    came: deque[None] = deque()  # its append is atomic, unlike a count
+
+    def note() -> None:
+        came.append(None)
+        if len(came) >= missing:
+            gate.open()
+
+    for ref in pending:
+        ref.add_done_callback(note)
+    while sum(ref.done for ref in refs) < needed:
+        gate.wait()
 
 
 def refuse_on_the_loop(what: str) -> None:

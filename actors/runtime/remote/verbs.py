@@ -12,7 +12,7 @@ from actors.runtime.remote.handle import ActorHandle
 from actors.runtime.remote.messages import CancelCall, Kill
 from actors.runtime.remote.options import NAMESPACE
 from actors.runtime.remote.process import process
-from actors.runtime.remote.ref import Latch, Ref
+from actors.runtime.remote.ref import Ref, wait_for_all, wait_for_some
 
 __all__ = ["cancel", "connect", "disconnect", "get", "get_actor", "kill", "wait"]
 
@@ -37,7 +37,7 @@ def get(refs: Ref[T] | Iterable[Ref[T]], *, timeout: float | None = None) -> T |
         return refs.get(timeout=timeout)
     several = _checked(refs)
     if not all(ref.done for ref in several):
-        Latch(several, len(several), eagerly=True).wait(timeout)
+        wait_for_all(several, timeout)
         for ref in several:
             if ref.failure() is not None:
                 ref.get()
@@ -54,9 +54,8 @@ def wait(
     several = _checked(refs)
     if not 1 <= num_returns <= len(several):
         raise InvalidInput(f"num_returns is from 1 to {len(several)}, not {num_returns}")
-    latch = Latch(several, num_returns)
     with contextlib.suppress(AskTimeout):
-        latch.wait(timeout)
+        wait_for_some(several, num_returns, timeout)
     is_done = [ref.done for ref in several]  # once: one may be done in between
     return (
         [ref for ref, done in zip(several, is_done, strict=True) if done],
