@@ -233,7 +233,7 @@ class Engine(ABC):
         if self._is_strict:
             try:
                 letter.message = as_from_the_wire(letter.message)
-            except (TypeError, msgspec.ValidationError) as error:
+            except (TypeError, JobdError, msgspec.ValidationError) as error:
                 self.refuse(address, letter, error)
                 return
         cell = self.cells.get(address)

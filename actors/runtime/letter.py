@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from pykka._envelope import Envelope
 
 from actors.runtime.effects import ReplyTo
+from actors.runtime.invoke import Invoke
 from actors.runtime.principal import Principal
+from actors.runtime.vocabulary import Vocabulary
 
 __all__ = ["Letter", "RemoteLetter", "as_from_the_wire"]
+
+
+_CALLS: Final = Vocabulary([])
 
 
 class Letter(Envelope[Any]):
@@ -59,7 +64,12 @@ class RemoteLetter(Letter):
 
 
 def as_from_the_wire(message: Any) -> Any:
-    """Return the message as another process would get it. Raises TypeError, ValidationError."""
+    """Return the message as another process would get it.
+
+    Raises TypeError, InvalidInput, ValidationError.
+    """
+    if message.__class__ is Invoke:
+        return _CALLS.decode(*_CALLS.encode(message))
     if not isinstance(message, msgspec.Struct):
         raise TypeError(f"{type(message).__name__} is not a message: it is no msgspec.Struct")
     return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=type(message))
