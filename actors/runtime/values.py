@@ -24,6 +24,9 @@ Blob: TypeAlias = Any  # bytes, bytearray or memoryview; from the wire also a zm
 
 _LIFTED: Final = 1  # the ext type
 _PACKER: Final = msgpack.Packer()
+# fixmap, fixarray, array 16 and 32, map 16 and 32 (https://github.com/msgpack/msgpack/blob/master/spec.md)
+_NO_CONTAINER: Final = bytes({*range(256)} - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
+_CONTAINERS: Final = (list, dict)  # `list | dict` makes a new type at each look
 _LARGE: Final = (bytes, bytearray, memoryview)
 
 
@@ -57,7 +60,8 @@ def decode_value(body: bytes | memoryview, blobs: tuple[Blob, ...] = ()) -> Any:
         )
     except (TypeError, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
-    if len(body) > limits.ENVELOPE_DEPTH:  # a level takes a byte
+    # A level begins with a byte of these, so few of them are no reason to look.
+    if len(bytes(body).translate(None, _NO_CONTAINER)) > limits.ENVELOPE_DEPTH:
         _check_depth(value)
     return value
 
@@ -99,7 +103,7 @@ def _lift(value: Any, blobs: list[Blob], depth: int) -> Any:
 
 def _check_depth(value: Any) -> None:
     """Refuse a value that is too deep. Raises ValueError."""
-    level = [value] if isinstance(value, list | dict) else []
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(limits.ENVELOPE_DEPTH):
         if not level:
             return
@@ -107,6 +111,6 @@ def _check_depth(value: Any) -> None:
             inner
             for each in level
             for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, list | dict)
+            if isinstance(inner, _CONTAINERS)
         ]
     raise ValueError(f"deeper than {limits.ENVELOPE_DEPTH}")
