@@ -88,6 +88,7 @@ class History(StoreActor):
         self._sample = sample
         self._samples: deque[NodeSample] = deque(maxlen=_SAMPLES_KEPT)
         self._ended: deque[tuple[int, str]] = deque()  # (revision, job id), not in history yet
+        self._scanned = 0  # what ended up to this revision, the last rescan has found
         self._stored: Position | None = None  # None: to be asked
         self._batch: Batch | None = None
         self._busy = False  # an answer of the bus or of the port is under way
@@ -95,6 +96,11 @@ class History(StoreActor):
         self._sent = 0  # of the samples, in the batch
         self._recorded = 0  # below this revision all is in history: Home was told
         self.rows = 0
+
+    @property
+    def recorded(self) -> int:
+        """Below this revision all is in history, as far as is known."""
+        return self._recorded
 
     def lag_s(self, now_ms: int) -> float:
         """Return how long the oldest ended job has waited for history."""
@@ -114,6 +120,7 @@ class History(StoreActor):
 
     def rescan(self) -> Effects:
         """Find all that has ended; what history has already is passed over once it says so."""
+        self._scanned = self.view.revision
         jobs = self.view.scan("job/")
         self._ended = deque(
             sorted((e.revision, keys.last(k)) for k, e in jobs if e.noun.state in TERMINAL)
@@ -124,7 +131,8 @@ class History(StoreActor):
 
     def changed(self, change: Change) -> Effects:
         """Note a job that has ended."""
-        if change.key.startswith("job/") and not change.deleted:
+        fresh = change.revision > self._scanned
+        if fresh and change.key.startswith("job/") and not change.deleted:
             entry = self.view.get(change.key)
             if entry is None or entry.revision != change.revision:
                 return None  # it changed again, or went: that is in the feed too

@@ -15,6 +15,7 @@ from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica
 from actors.core.consensus.solo import Solo
+from actors.core.history import NodeSample
 from actors.core.placement import NodeCapacity
 from actors.core.sealing import SealBox, Vault
 from actors.core.supervisor_protocol import ExitRecord
@@ -22,6 +23,7 @@ from actors.errors import JobdError, SealingKeyLost, StorageFailed
 from actors.event_bus import EventBus
 from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
+from actors.history import History
 from actors.home import Home
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
@@ -37,6 +39,7 @@ from actors.wakeups import Wakeups
 from jobd.node.gateway import NodeGateway
 from jobd.node.storage import Recovered, recover
 from tests.sim.node.disk import SimDisk
+from tests.sim.node.history import SimHistory, SimHistoryPort
 from tests.sim.node.image import SimImage
 from tests.sim.node.job_files import SimArtifacts, SimJobLogs
 from tests.sim.node.loop import SimLoop
@@ -81,6 +84,12 @@ class NodeSim:
             lambda: (NODE, machine.incarnation),
             lambda frame: self.host.tell(addresses.SUPERVISOR, frame),
             lambda: self.host.tell(addresses.SUPERVISOR, LinkLost()),
+        )
+        self._history = SimHistoryPort(
+            machine.history,
+            machine.host,
+            machine.history_rng,
+            lambda answer: self.host.tell(addresses.HISTORY, answer),
         )
         self._start(log)
 
@@ -131,6 +140,7 @@ class NodeSim:
         self.host.entities(
             addresses.task_set(""), lambda key: TaskSet(state, keys.last(key)), idle_s=_IDLE_S
         )
+        self._spawn(addresses.HISTORY, lambda: History(state, self._history, _sample))
         self._spawn(addresses.HOME, lambda: Home(state))
         self._start_execution()
 
@@ -192,6 +202,11 @@ class NodeSim:
     def kill(self) -> None:
         self.loop.kill()
         self._port.kill()
+        self._history.kill()
+
+
+def _sample(now_ms: int) -> NodeSample:
+    return NodeSample(now_ms, NODE, 0, SLOTS, 0, 0, 0.0, 0)
 
 
 def _ignore(_: object) -> None:
@@ -224,6 +239,8 @@ class Machine:
         )
         self.job_logs = SimJobLogs(self.supervisor.spool)
         self.artifacts = SimArtifacts(self.supervisor.spool)
+        self.history = SimHistory()
+        self.history_rng = random.Random(f"{seed}/history")
         self.incarnation = 0
         self.node: NodeSim | None = None
 

@@ -14,6 +14,7 @@ N-k  no actor crashes
 N-l  a key makes one job
 N-m  the log of an attempt is archived before its job supervisor forgets it
 N-n  when the faults end, every job ends and nothing is left: attempt, permit, queue, spool, slot
+N-o  what has ended, and each event, goes to the history once, and no record is evicted before
 """
 
 from __future__ import annotations
@@ -145,6 +146,9 @@ class Monitor:
     def _record(self, node: NodeSim, key: str, entry: Entry | None) -> None:
         if entry is None:
             need(key in self._ended or key not in self._shadow, "N-e", f"open {key} is gone")
+            if keys.kind(key) == "job" and keys.last(key) not in self.deleted:
+                kept = self._machine.history.has["job", keys.last(key)]
+                need(kept == 1, "N-o", f"{key} is evicted, {kept} times in the history")
             return
         record, known = entry.noun, self._ended.get(key)
         need(known in (None, record.state), "N-e", f"{key} was {known}, is {record.state}")
@@ -210,6 +214,22 @@ class Monitor:
         for key, entry in state.scan("attempt/"):
             kept = all(held.get(permit) == key for permit in entry.noun.permits)
             need(kept, "N-g", f"{key} runs without its permits")
+
+    def recorded(self, events: list[Event]) -> None:
+        """Compare the history, which has caught up, with what has ended and happened."""
+        history = self._machine.history
+        twice = [what for what, times in history.has.items() if times > 1]
+        need(not twice, "N-o", f"{twice[:3]} are twice in the history")
+        wanted: set[tuple[object, ...]] = {("event", event.revision, event.k) for event in events}
+        ended = (key for key in self._ended if key in self._shadow)
+        wanted |= {("job", keys.last(key)) for key in ended if keys.kind(key) == "job"}
+        missing = wanted - history.has.keys()
+        need(not missing, "N-o", f"{sorted(map(str, missing))[:3]} are not in the history")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a job has ended: before, there is no history."""
+        return any(keys.kind(key) == "job" for key in self._ended)
 
     # -- what is derived
 

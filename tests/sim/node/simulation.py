@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from actors import addresses
 from actors.errors import JobdError, StorageFailed, Unavailable
 from actors.runtime import Faults
 from tests.sim.node.disk import Killed
@@ -146,7 +147,16 @@ class Simulation:
         page = pages[0]
         if isinstance(page, BaseException):
             raise page
-        self.monitor.events(list(page.events))  # type: ignore[attr-defined]
+        events = list(page.events)  # type: ignore[attr-defined]
+        self.monitor.events(events)
+        if self.monitor.has_ended:
+            self.run_until(self._is_recorded, 120.0)
+            self.monitor.recorded(events)
+
+    def _is_recorded(self) -> bool:
+        """Whether the history has all that is applied."""
+        node = self.machine.node
+        return node is not None and node.actor(addresses.HISTORY).recorded > node.state.revision
 
 
 class _Campaign:
