@@ -24,7 +24,7 @@ Blob: TypeAlias = Any  # bytes, bytearray or memoryview; from the wire also a zm
 
 _LIFTED: Final = 1  # the ext type
 _PACKER: Final = msgpack.Packer()
-# fixmap, fixarray, array 16 and 32, map 16 and 32 (https://github.com/msgpack/msgpack/blob/master/spec.md)
+# fixmap, fixarray, array 16 and 32, map 16 and 32 (msgpack's spec.md)
 _NO_CONTAINER: Final = bytes({*range(256)} - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
 _CONTAINERS: Final = (list, dict)  # `list | dict` makes a new type at each look
 _LARGE: Final = (bytes, bytearray, memoryview)
@@ -61,7 +61,7 @@ def decode_value(body: bytes | memoryview, blobs: tuple[Blob, ...] = ()) -> Any:
     except (TypeError, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
     # A level begins with a byte of these, so few of them are no reason to look.
-    if len(bytes(body).translate(None, _NO_CONTAINER)) > limits.ENVELOPE_DEPTH:
+    if len(bytes(body).translate(None, _NO_CONTAINER)) >= limits.ENVELOPE_DEPTH:
         _check_depth(value)
     return value
 
