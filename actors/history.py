@@ -93,6 +93,7 @@ class History(StoreActor):
         self._batch: Batch | None = None
         self._busy = False  # an answer of the bus or of the port is under way
         self._armed = False
+        self._is_down = False
         self._sent = 0  # of the samples, in the batch
         self._recorded = 0  # below this revision all is in history: Home was told
         self.rows = 0
@@ -222,7 +223,7 @@ class History(StoreActor):
         """Go on from where history is."""
         batch, self._batch = self._batch, None
         before, self._stored = self._stored, message.position
-        self._busy = False
+        self._busy = self._is_down = False
         if batch is not None and message.position == batch.position:
             self.rows += len(batch.items)
             for _ in range(min(self._sent, len(self._samples))):
@@ -236,8 +237,9 @@ class History(StoreActor):
     @handles(HistoryLost)
     def lost(self, message: HistoryLost, context: Context) -> Effects:
         """The process has ended or does not answer: ask the next one where it is."""
-        _log.warning("history: %s", message.reason)
-        self._stored = None
+        if not self._is_down:  # said once, not every second
+            _log.warning("history: %s", message.reason)
+        self._is_down, self._stored = True, None
         return self._later()
 
     def _tell_home(self, revision: int, *, anew: bool = False) -> Iterator[Effect]:

@@ -77,7 +77,9 @@ class Home(StoreActor):
         self.jobs_by_state: Counter[str] = Counter()
         self.repairs = 0
         self._recorded = 0  # what ended below this revision is in history
-        self.unrecorded = 0  # records that went without it
+        self._given_up: set[str] = set()  # ended jobs that go without it
+        self._has_given_up = False
+        self.unrecorded = 0  # those that have gone
         self._ahead_ms: int | None = None  # of the wall clock before the monotonic one
         self._leapt_ms = 0
 
@@ -122,6 +124,8 @@ class Home(StoreActor):
         job_id, entry = keys.last(key), self.view.get(key)
         self._count(job_id, entry.noun.state if entry is not None else None)
         if entry is None:
+            self.unrecorded += job_id in self._given_up
+            self._given_up.discard(job_id)
             self._retention.discard(job_id)
             self._waiters.discard(job_id)
             self._insistent.discard(job_id)
@@ -229,13 +233,20 @@ class Home(StoreActor):
             return
         excess = self._retention.excess(now_ms - self._leapt_ms, _EVICT_PER_TXN)
         going = [job_id for job_id in excess if self._is_recorded(job_id)]
-        too_many = len(self._retention) - limits.HISTORY_WAIT_JOBS
-        if not going and too_many > 0:  # history is down for long: the store must not grow for ever
-            going = excess[:too_many]
-            self.unrecorded += len(going)
-            _log.error("history is down: %d ended jobs go without a record in it", len(going))
+        if not going:
+            going = self._give_up(excess)
         if going:
             yield from self.submit("evict", job.evict(self.view, going, now_ms=now_ms)) or ()
+
+    def _give_up(self, excess: list[str]) -> list[str]:
+        """Return which go unrecorded: the history is down for long, and the store must not grow."""
+        too_many = max(0, len(self._retention) - limits.HISTORY_WAIT_JOBS)
+        going = excess[:too_many]
+        if going and not self._has_given_up:
+            _log.error("history is down: the oldest ended jobs go without a record in it")
+            self._has_given_up = True  # said once; `unrecorded` counts
+        self._given_up.update(going)
+        return going
 
     def _is_recorded(self, job_id: str) -> bool:
         entry = self.view.get(keys.job(job_id))
@@ -245,6 +256,8 @@ class Home(StoreActor):
     def recorded(self, message: Recorded, context: Context) -> Effects:
         """History has come further: what it has may go."""
         self._recorded = message.revision
+        self._given_up.clear()
+        self._has_given_up = False
         return self.decide()
 
     def _sleep(self, now_ms: int, *, busy: bool) -> Iterator[Effect]:

@@ -108,7 +108,7 @@ QUERY_BYTES: Final = 1024 * 1024  # likewise
 QUERY_S: Final = 60  # a longer timeout is refused
 QUERY_SQL_BYTES: Final = 64 * 1024  # refused with TooLarge
 QUERIES_WAITING: Final = 16  # further queries fail with MailboxFull
-HISTORY_MEMORY_MIB: Final = 256  # what the database may take; a query over it fails
+HISTORY_MEMORY_MIB: Final = 128  # what the database may take; a query over it fails
 HISTORY_SPILL_BYTES: Final = 1024 * 1024 * 1024  # of queries on disk; a query over it fails
 HISTORY_KEEP_BYTES: Final = 10 * 1024 * 1024 * 1024  # the oldest days go
 

@@ -51,3 +51,12 @@ def test_the_client_library_loads_no_part_of_a_node() -> None:
     modules = loaded("jobd.client")
     assert "zmq" in modules
     assert not modules & (HEAVY - {"asyncio", "pykka", "zmq"})
+
+
+def test_the_history_process_loads_no_more_than_it_needs() -> None:
+    code = "import jobd.node.wiring.history, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = {name.partition(".")[0] for name in done.stdout.split()}
+    assert {"duckdb", "zmq", "pykka"} <= modules
+    heavy = {"aiohttp", "cryptography", "docker", "numpy", "pandas", "prometheus_client", "yaml"}
+    assert not modules & heavy

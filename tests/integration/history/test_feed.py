@@ -121,3 +121,37 @@ def assert_once(data: Path, jobs: list[str]) -> None:
     assert rows(data, twice) == []
     ends = "select count(*) from events where type = 'jobd:job:completed'"
     assert rows(data, ends) == [(len(jobs),)]
+
+
+def test_a_history_that_hangs_is_replaced_and_the_node_goes_on(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path / "data").start()
+    jobs = [node.submit(cmd="true")]
+    until(lambda: history_pid(node) is not None)
+    until(lambda: recorded(node))
+    hanging = history_pid(node)
+    assert hanging is not None
+    os.kill(hanging, signal.SIGSTOP)
+    jobs += [node.submit(cmd="true") for _ in range(5)]
+    for job in jobs:
+        node.ended(job)
+    until(lambda: history_pid(node) not in (None, hanging), 40)
+    until(lambda: recorded(node), 40)
+    node.stop()
+    assert_once(node.data, jobs)
+
+
+def test_it_ends_with_its_node(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path / "data").start()
+    node.ended(node.submit(cmd="true"))
+    pid = until(lambda: history_pid(node))
+    until(lambda: recorded(node))
+    os.kill(pid, signal.SIGSTOP)  # it can't end by itself
+    node.kill()
+    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in state_of(pid))
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
