@@ -14,6 +14,7 @@ from typing import Final
 
 from actors import limits
 from actors.backends.disk import Disk, DiskFile, refusing
+from actors.backends.file_copy import copy_segments
 from actors.core.audit import (
     PRUNED,
     AuditDraft,
@@ -27,7 +28,7 @@ from actors.core.audit import (
 )
 from actors.core.audit_port import AuditPage
 
-__all__ = ["AuditSegments"]
+__all__ = ["AuditSegments", "copy_trail"]
 
 _SUFFIX: Final = ".jsonl"
 _SEGMENTS_PER_PAGE: Final = 4  # what a page looks at
@@ -172,6 +173,14 @@ class AuditSegments:
                     break
                 walk.take(line, f"{path.name}, line {number}")
         return walk.verdict()
+
+
+def copy_trail(directory: Path, dest: Path) -> None:
+    """Copy a trail that its owner goes on writing: of the last line a part at most. Raises OSError.
+
+    A chain that was copied is one: the restored node goes on behind it.
+    """
+    copy_segments(_segments(directory), dest)
 
 
 def _segments(directory: Path) -> list[Path]:

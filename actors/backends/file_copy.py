@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["copy_start", "link"]
+__all__ = ["copy_segments", "copy_start", "link"]
 
 _CHUNK: Final = 1 << 20
 # Another file system, one without links, or a file that has too many of them.
@@ -42,3 +43,11 @@ def copy_start(source: Path, dest: Path, size: int) -> None:
         while size > 0 and (part := original.read(min(size, _CHUNK))):
             copy.write(part)
             size -= len(part)
+
+
+def copy_segments(segments: Sequence[Path], dest: Path) -> None:
+    """Copy files of which only the last one still grows. Raises OSError."""
+    for path in segments[:-1]:
+        link(path, dest / path.name)
+    for path in segments[-1:]:
+        copy_start(path, dest / path.name, path.stat().st_size)

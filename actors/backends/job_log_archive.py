@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import google_crc32c
 import msgspec
 
-from actors.backends.file_copy import copy_start, link
+from actors.backends.file_copy import copy_segments, link
 from actors.backends.job_supervisor.spool import (
     chunk_name,
     chunks_behind,
@@ -273,11 +273,7 @@ def copy_archive(root: Path, dest: Path) -> None:
 
     A job that is deleted meanwhile may take its packed log out of the copy too. Raises OSError.
     """
-    segments = sorted((root / "packed").glob("*.seg"))
-    for path in segments[:-1]:
-        link(path, dest / "packed" / path.name)
-    for path in segments[-1:]:
-        copy_start(path, dest / "packed" / path.name, path.stat().st_size)
+    copy_segments(sorted((root / "packed").glob("*.seg")), dest / "packed")
     for header in sorted((root / "large").glob(f"*/{_HEADER_FILE}")):  # it says that all is here
         with suppress(FileNotFoundError):
             for path in sorted(header.parent.iterdir()):

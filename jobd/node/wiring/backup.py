@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from actors.backends.artifacts import Artifacts
+from actors.backends.audit_log import copy_trail
 from actors.backends.disk import refusing
 from actors.backends.event_segments import EventSegments
 from actors.backends.job_log_archive import copy_archive
@@ -57,12 +58,14 @@ def backups_of(
 
 @refusing("the copy of logs and artifacts")
 def _copy_job_files(data: Path, dest: Path) -> None:
-    """Copy what is beside the state: job logs, artifacts, keys. Raises ReadOnly, StorageFailed.
+    """Copy what is beside the state: job logs, artifacts, audit trail, keys.
 
     After the state: what that names is here by then, and what it does not name yet does no harm.
+    Raises ReadOnly, StorageFailed.
     """
     Artifacts(data / "artifacts").checkpoint(dest / "artifacts")
     copy_archive(data / "joblogs", dest / "joblogs")
+    copy_trail(data / "audit", dest / "audit")
     with suppress(FileNotFoundError):
         shutil.copytree(data / "keys", dest / "keys")
 

@@ -61,6 +61,15 @@ def test_secrets_open_on_the_restored_node(source: Source, tmp_path: Path) -> No
         assert (job["state"], job["detail"]) == ("succeeded", "")
 
 
+def test_the_audit_trail_goes_on_behind_the_old_one(source: Source, tmp_path: Path) -> None:
+    with running(restored(source.path, tmp_path / "data")) as node:
+        node.call("PUT", "/kv/a/c", b"new", {"Content-Type": "application/octet-stream"})
+        operations = [item["operation"] for item in node.call("GET", "/audit?limit=500")["items"]]
+        assert operations[0] == "put_value", "the newest first"
+        assert "put_secret" in operations[1:], "what the old node was told"
+        assert node.call("GET", "/audit/verify")["whole"]
+
+
 def test_history_has_every_end_once_from_both_lives(source: Source, tmp_path: Path) -> None:
     data = restored(source.path, tmp_path / "data")
     names = ("logged", "small", "large", "fan-out", "running", "again")
