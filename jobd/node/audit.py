@@ -75,6 +75,18 @@ class NodeAudit:
         if self._window is None:
             self._end_window_later()
 
+    def own(self, operation: str, subject: str) -> AuditDraft:
+        """Return the draft of what the node does by itself."""
+        return AuditDraft(
+            time_ms=self._clock.now_ms(),
+            operation=operation,
+            decision="allowed",
+            outcome="ok",
+            actor="node",
+            subject=subject,
+            door="node",
+        )
+
     def _note_refusals(self, drafts: list[AuditDraft]) -> None:
         for draft in drafts:
             if len(self._waiting) < limits.AUDIT_QUEUE:
