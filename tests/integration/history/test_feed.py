@@ -8,14 +8,26 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from tests.integration.node_process import NodeProcess, until
 
 TITLE = "jobd: history"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeProcess]:
+    """A node that is not started yet, and is ended whatever happens."""
+    made = NodeProcess(tmp_path / "data")
+    try:
+        yield made
+    finally:
+        made.end()
 
 
 def history_pid(node: NodeProcess) -> int | None:
@@ -43,8 +55,8 @@ def recorded(node: NodeProcess) -> bool:
     return b"jobd_history_lag_seconds 0.0\n" in text
 
 
-def test_ended_jobs_are_recorded_with_attempts_tasks_outputs_and_events(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "data").start()
+def test_ended_jobs_are_recorded_with_attempts_tasks_outputs_and_events(node: NodeProcess) -> None:
+    node.start()
     assert history_pid(node) is None, "nothing has ended yet"
     one = node.submit(cmd="true", environment={"TOKEN": "hush-hush"}, labels={"team": "data"})
     fan = node.submit(tasks=3, shell='echo {\\"i\\":$JOBD_TASK_INDEX} > $JOBD_OUTPUT')
@@ -55,29 +67,27 @@ def test_ended_jobs_are_recorded_with_attempts_tasks_outputs_and_events(tmp_path
     node.stop()
     found = {
         row[0]: row[1:]
-        for row in rows(tmp_path / "data", "select id, state, exit_code, tasks, attempts from jobs")
+        for row in rows(node.data, "select id, state, exit_code, tasks, attempts from jobs")
     }
     assert found == {
         one: ("succeeded", 0, 1, 1),
         fan: ("succeeded", None, 3, 3),
         bad: ("failed", 3, 1, 2),
     }
-    teams = rows(tmp_path / "data", f"select labels['team'] from jobs where id = '{one}'")
+    teams = rows(node.data, f"select labels['team'] from jobs where id = '{one}'")
     assert teams == [("data",)]
-    attempts = rows(
-        tmp_path / "data", f"select attempt, exit_code from attempts where job_id = '{bad}'"
-    )
+    attempts = rows(node.data, f"select attempt, exit_code from attempts where job_id = '{bad}'")
     assert sorted(attempts) == [(1, 3), (2, 3)]
-    outputs = rows(tmp_path / "data", "select task, value->>'i' from outputs order by task")
+    outputs = rows(node.data, "select task, value->>'i' from outputs order by task")
     assert outputs == [(0, "0"), (1, "1"), (2, "2")]
-    types = dict(rows(tmp_path / "data", "select type, count(*) from events group by all"))
+    types = dict(rows(node.data, "select type, count(*) from events group by all"))
     assert types["jobd:job:submitted"] == 3
-    content = b"".join(p.read_bytes() for p in (tmp_path / "data" / "history").glob("jobd*"))
+    content = b"".join(p.read_bytes() for p in (node.data / "history").glob("jobd*"))
     assert b"hush-hush" not in content
 
 
-def test_a_history_that_is_killed_again_and_again_has_every_job_once(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "data").start()
+def test_a_history_that_is_killed_again_and_again_has_every_job_once(node: NodeProcess) -> None:
+    node.start()
     jobs = [node.submit(cmd="true")]
     deadline = time.monotonic() + 8
     kills = 0
@@ -97,8 +107,7 @@ def test_a_history_that_is_killed_again_and_again_has_every_job_once(tmp_path: P
     assert_once(node.data, jobs)
 
 
-def test_a_node_that_is_killed_again_and_again_doubles_nothing(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "data")
+def test_a_node_that_is_killed_again_and_again_doubles_nothing(node: NodeProcess) -> None:
     jobs: list[str] = []
     for round_ in range(4):
         node.start()
@@ -123,8 +132,8 @@ def assert_once(data: Path, jobs: list[str]) -> None:
     assert rows(data, ends) == [(len(jobs),)]
 
 
-def test_a_history_that_hangs_is_replaced_and_the_node_goes_on(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "data").start()
+def test_a_history_that_hangs_is_replaced_and_the_node_goes_on(node: NodeProcess) -> None:
+    node.start()
     jobs = [node.submit(cmd="true")]
     until(lambda: history_pid(node) is not None)
     until(lambda: recorded(node))
@@ -140,8 +149,8 @@ def test_a_history_that_hangs_is_replaced_and_the_node_goes_on(tmp_path: Path) -
     assert_once(node.data, jobs)
 
 
-def test_it_ends_with_its_node(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "data").start()
+def test_it_ends_with_its_node(node: NodeProcess) -> None:
+    node.start()
     node.ended(node.submit(cmd="true"))
     pid = until(lambda: history_pid(node))
     until(lambda: recorded(node))
