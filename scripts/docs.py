@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))  # also when a test loads this file by its path
 
 from docs_client import client_page  # noqa: E402
-from docs_doors import http_page, jobctl_page  # noqa: E402
+from docs_doors import http_page, jobctl_page, openapi_page  # noqa: E402
 from docs_history import history_page  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -162,6 +162,7 @@ PAGES = {
         NOTICE.format(source="actors/backends/history/schema.py") + history_page()
     ),
     "README.md": index_page,
+    "../tests/golden/http/openapi.json": openapi_page,
 }
 
 
@@ -170,7 +171,7 @@ def main() -> int:
     checking = sys.argv[1:] == ["--check"]
     stale = []
     for name, render in PAGES.items():
-        path, page = DOCS / name, render()
+        path, page = (DOCS / name).resolve(), render()
         if path.is_file() and path.read_text("utf-8") == page:
             continue
         stale.append(path.relative_to(ROOT))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
 import click
 import msgspec
 
-from jobd.cli import failure
-from jobd.cli.__main__ import cli
-from jobd.http.app import route_table
 from jobd.api.problem import STATUS
 from jobd.api.query import ReadQuery
 from jobd.api.route import Route
+from jobd.cli import failure
+from jobd.cli.__main__ import cli
+from jobd.http.app import route_table
+from jobd.http.openapi import openapi
 
-__all__ = ["http_page", "jobctl_page"]
+__all__ = ["http_page", "jobctl_page", "openapi_page"]
 
 HTTP = """# HTTP API
 
@@ -115,6 +117,12 @@ def http_page() -> str:
         )
         page += f"| {' | '.join(cells)} |\n"
     return page
+
+
+def openapi_page() -> str:
+    """Return tests/golden/http/openapi.json: a change of the API is seen where it is reviewed."""
+    document = openapi(route_table(), "golden")
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def jobctl_page() -> str:

@@ -11,9 +11,9 @@ from actors.core.audit import AuditRecord, Head, Verdict
 from actors.errors import InvalidInput
 from jobd.api.call import Call, Reply
 from jobd.api.cursor import make_cursor, read_cursor
-from jobd.api.query import ListQuery, ReadQuery, check_limit, moment_or_ago
+from jobd.api.query import ListQuery, ReadQuery, moment_or_ago
 from jobd.api.route import Route
-from jobd.api.stamp import stamp
+from jobd.api.stamp import Stamp, stamp
 
 __all__ = ["ROUTES"]
 
@@ -39,7 +39,7 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
     """A record. `count` is above 1 for repeats of a refusal that were counted."""
 
     n: int
-    time: str
+    time: Stamp
     actor: str
     name: str
     door: str
@@ -74,7 +74,7 @@ class VerdictView(msgspec.Struct, frozen=True, kw_only=True):
 async def list_audit(call: Call[AuditQuery, None]) -> Reply:
     """List records of the audit trail, the newest first."""
     query = call.query
-    limit, last = check_limit(query.limit), read_cursor(query)
+    limit, last = query.limit, read_cursor(query)
     since_ms = moment_or_ago("since", query.since, call.clock())
 
     def wanted(record: AuditRecord) -> bool:

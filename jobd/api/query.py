@@ -25,7 +25,6 @@ __all__ = [
     "PageSize",
     "ReadQuery",
     "Revision",
-    "check_limit",
     "moment_or_ago",
     "parse_query",
     "wait_seconds",
@@ -108,13 +107,6 @@ def moment_or_ago(name: str, text: str | None, now_ms: int) -> int:
     if ago_ms is None and moment is None:
         raise InvalidInput(f"{name} must be a moment or a duration such as 10m, not {text!r}")
     return moment or now_ms - (ago_ms or 0)
-
-
-def check_limit(limit: int) -> int:
-    """Return the limit of a list. Raises InvalidInput above LIST_ITEMS."""
-    if not 0 < limit <= limits.LIST_ITEMS:
-        raise InvalidInput(f"limit must be 1 to {limits.LIST_ITEMS} (LIST_ITEMS), not {limit}")
-    return limit
 
 
 @cache

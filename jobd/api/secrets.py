@@ -13,9 +13,9 @@ from actors.model.ids import NAME_RE
 from actors.model.secret import Secret
 from jobd.api.call import Call, Reply
 from jobd.api.cursor import make_cursor, read_cursor
-from jobd.api.query import ListQuery, NoQuery, check_limit
+from jobd.api.query import ListQuery, NoQuery
 from jobd.api.route import Route
-from jobd.api.stamp import stamp
+from jobd.api.stamp import Stamp, stamp
 
 __all__ = ["ROUTES"]
 
@@ -27,7 +27,7 @@ class SecretView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     revision: int
-    updated_at: str
+    updated_at: Stamp
 
 
 class SecretPage(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class SecretPut(msgspec.Struct, frozen=True):
 
 async def list_secrets(call: Call[ListQuery, None]) -> Reply:
     """List the names of the secrets."""
-    limit, after = check_limit(call.query.limit), read_cursor(call.query)
+    limit, after = call.query.limit, read_cursor(call.query)
     items: list[SecretView] = []
     for key, entry in call.gateway.view.scan(keys.secret(""), after and keys.secret(after)):
         if len(items) == limit:
@@ -103,6 +103,16 @@ ROUTES: Final = (
         accepts=(BYTES,),
         returns=SecretPut,
         confidential=True,
+        etag=True,
+        conditional=True,
     ),
-    Route("DELETE", "/secrets/{name}", "admin", delete_secret, "Delete a secret", status=204),
+    Route(
+        "DELETE",
+        "/secrets/{name}",
+        "admin",
+        delete_secret,
+        "Delete a secret",
+        status=204,
+        conditional=True,
+    ),
 )

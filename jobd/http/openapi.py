@@ -69,6 +69,11 @@ def openapi(routes: Iterable[tuple[str, Route]], version: str) -> dict[str, Any]
         types, ref_template="#/components/schemas/{name}"
     )
     refs = dict(zip(types, schemas, strict=True))
+    for content in {route.content for _, route in table if route.content is not None}:
+        schema = content()
+        name = "".join(word.capitalize() for word in schema["title"].split())
+        components[name] = schema
+        refs[content] = {"$ref": f"#/components/schemas/{name}"}
     paths: dict[str, Any] = {}
     for path, route in table:
         plain = _PARAMETER.sub(r"{\1}", path)
@@ -157,7 +162,7 @@ def _operation(path: str, route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
         "x-jobd-problems": codes,
     }
     if route.body is not None:
-        schema = refs.get(route.body, _BINARY) if route.content is None else route.content()
+        schema = refs.get(route.body if route.content is None else route.content, _BINARY)
         raw = route.body is bytes and route.content is None
         operation["requestBody"] = {
             "required": route.body is bytes,
