@@ -177,6 +177,11 @@ class SecretName(NamedTuple):
     name: str
 
 
+def _secret_name() -> Kind:
+    kind = record(_SECRET, SecretName, ("secret",))
+    return kind._replace(schema={"title": "{secret: NAME}", **kind.schema})
+
+
 def _requeue_or_fail() -> Kind:
     word = choice("requeue", "fail")
 
@@ -201,7 +206,7 @@ COMMON: Final[dict[str, Field]] = {
             _ENV_NAME,
             either(
                 "text or {secret: NAME}",
-                {**_PLAINS, dict: record(_SECRET, SecretName, ("secret",))},
+                {**_PLAINS, dict: _secret_name()},
             ),
         ),
         "variables: text; numbers and booleans as text; a secret's value by its name",
