@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from aiohttp import web
+
 from jobd.http import build_app, serve
 from tests.unit.http.memory_gateway import MemoryGateway
 
@@ -50,6 +52,9 @@ class Facade:
 
     def serve(self, port: int) -> None:
         app = build_app(self.gateway, clock=lambda: self.gateway.now_ms, **self._options)
+        self.serve_app(app, port)
+
+    def serve_app(self, app: web.Application, port: int = 0) -> None:
         self._runner, self.port = self._wait(serve(app, "127.0.0.1", port))
 
     def stop_serving(self) -> None:

@@ -112,6 +112,10 @@ class MemoryGateway:
         self.commit(Txn((), ((keys.token(token_id), encode(token)),)))
         return format_token(token_id, SECRET)
 
+    def revoke(self, text: str) -> None:
+        """Revoke the token with this text."""
+        self.commit(Txn((), ((keys.token(text.split("_")[1]), None),)))
+
     # -- playing the node
 
     def start(self, job_id: str, task: int = 0) -> str:
