@@ -43,8 +43,10 @@ async def written(log: AuditSegments, n: int) -> None:
             await asyncio.sleep(0.01)
 
 
-def draft(operation: str = "put_value", **fields: str) -> AuditDraft:
-    return AuditDraft(time_ms=7, operation=operation, decision="allowed", **fields)
+def draft(operation: str = "put_value", *, subject: str = "", outcome: str = "") -> AuditDraft:
+    return AuditDraft(
+        time_ms=7, operation=operation, decision="allowed", subject=subject, outcome=outcome
+    )
 
 
 def test_all_that_is_noted_is_written_in_order(tmp_path: Path) -> None:
