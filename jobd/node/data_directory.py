@@ -6,6 +6,8 @@ node.json     who the node is: id, cluster, incarnation; replaced atomically and
 admin.token   the token minted at the first start, 0600
 run/          sockets and node.json for who looks for this node, 0700
 backups/      what a backup is being copied from
+keys/         the private key that opens this node's secrets, 0700
+audit/        who did what, each record chained to the one before
 log/ events/ spool/ joblogs/ artifacts/ state.sqlite
 """
 
