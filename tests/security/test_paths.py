@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from actors import limits
 from jobd.api.route import SSE
@@ -122,8 +123,6 @@ def test_foreign_pages_are_refused_on_every_route(
 
 
 def test_the_metrics_port_has_the_same_guard() -> None:
-    from prometheus_client import CollectorRegistry
-
     with facade() as one:
         one.stop_serving()
         one.serve_app(build_metrics_app(CollectorRegistry()))

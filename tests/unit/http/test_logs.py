@@ -93,7 +93,7 @@ def test_stream_resumes_behind_any_id(served: Facade) -> None:
 
 def test_stream_of_a_fan_out_tells_task_after_task(served: Facade) -> None:
     job_id = submit(served, tasks=3)
-    _make_members(served, job_id, 3)
+    make_members(served, job_id, 3)
     runs = [served.do(served.gateway.start, job_id, i) for i in range(3)]
     for i in (2, 1, 0):
         served.do(served.gateway.write_log, runs[i], b"%d\n" % i)
@@ -149,7 +149,7 @@ def test_stream_that_fails_breaks_off_without_an_end(
 
 def test_fan_out_ends_with_the_job_and_not_with_its_last_task(served: Facade) -> None:
     job_id = submit(served, tasks=2)
-    _make_members(served, job_id, 2)
+    make_members(served, job_id, 2)
     with served.stream(f"/jobs/{job_id}/logs/stream?attempt=1") as frames:
         for i in range(2):
             attempt = served.do(served.gateway.start, job_id, i)
@@ -221,7 +221,7 @@ def _make_pending(served: Facade, job_id: str) -> None:
     served.do(served.gateway.commit, txn)
 
 
-def _make_members(served: Facade, job_id: str, tasks: int) -> None:
+def make_members(served: Facade, job_id: str, tasks: int) -> None:
     txn = advance(served.gateway.state, job_id, served.gateway.now_ms)
     assert txn is not None
     served.do(served.gateway.commit, txn)
