@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from actors.core.audit import AuditRecord, Head, Verdict
 from actors.errors import InvalidInput
 from jobd.api.call import Call, Reply
-from jobd.api.cursor import make_cursor, read_cursor
-from jobd.api.query import ListQuery, ReadQuery, moment_or_ago
+from jobd.api.cursor import make_cursor, read_number
+from jobd.api.query import ListQuery, ReadQuery, Since, moment_or_ago
 from jobd.api.route import Route
 from jobd.api.stamp import Stamp, stamp
 
@@ -26,13 +27,13 @@ class AuditQuery(ListQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     actor: str | None = None
     operation: str | None = None
     decision: str | None = None
-    since: str | None = None
+    since: Since | None = None
 
 
 class VerifyQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`head` is `<n>:<digest>`, as an earlier check told it: that record must still be there."""
 
-    head: str | None = None
+    head: Annotated[str, Meta(extra_json_schema={"pattern": f"^{_HEAD.pattern}$"})] | None = None
 
 
 class AuditView(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class VerdictView(msgspec.Struct, frozen=True, kw_only=True):
 async def list_audit(call: Call[AuditQuery, None]) -> Reply:
     """List records of the audit trail, the newest first."""
     query = call.query
-    limit, last = query.limit, read_cursor(query)
+    limit, last = query.limit, read_number(query)
     since_ms = moment_or_ago("since", query.since, call.clock())
 
     def wanted(record: AuditRecord) -> bool:
@@ -85,7 +86,7 @@ async def list_audit(call: Call[AuditQuery, None]) -> Reply:
             and query.decision in (None, record.decision)
         )
 
-    page = await call.gateway.audit.read(int(last or 0), limit, wanted)
+    page = await call.gateway.audit.read(last, limit, wanted)
     cursor = make_cursor(str(page.before), query) if page.before else None
     return Reply(AuditPageView([_view(record) for record in page.records], cursor))
 

@@ -11,7 +11,7 @@ import msgspec
 from actors.errors import InvalidInput
 from jobd.api.query import ListQuery
 
-__all__ = ["make_cursor", "read_cursor"]
+__all__ = ["make_cursor", "read_cursor", "read_number"]
 
 
 def make_cursor(last: str, query: ListQuery) -> str:
@@ -21,7 +21,7 @@ def make_cursor(last: str, query: ListQuery) -> str:
 
 def read_cursor(query: ListQuery) -> str:
     """Return where the last page ended, "" for the first page. Raises InvalidInput."""
-    if query.cursor is None:
+    if not query.cursor:
         return ""
     try:
         packed = base64.urlsafe_b64decode(query.cursor)
@@ -35,6 +35,19 @@ def read_cursor(query: ListQuery) -> str:
     return last
 
 
+def read_number(query: ListQuery) -> int:
+    """Return where the last page of a list by number ended, 0 for the first page.
+
+    Raises InvalidInput.
+    """
+    last = read_cursor(query) or "0"
+    if not last.isascii() or not last.isdecimal() or len(last) > 18:
+        raise InvalidInput("the cursor is not one of this list", remedy="Start without it.")
+    return int(last)
+
+
 def _filters(query: ListQuery) -> bytes:
-    same = msgspec.structs.replace(query, cursor=None, limit=1, min_revision=0, consistency="local")
+    same = msgspec.structs.replace(
+        query, cursor=None, limit=1, min_revision=None, consistency="local"
+    )
     return hashlib.blake2b(msgspec.json.encode(same), digest_size=8).digest()

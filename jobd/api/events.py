@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+import re
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from actors.core.ports import EventPage
 from actors.errors import InvalidInput
@@ -25,19 +27,26 @@ RESERVED: Final = "jobd:"
 _LAST: Final = 2**31  # above every k of a revision
 
 
+SUBJECT_CHARS: Final = 512
+_TYPE: Final = re.compile("[!-~]{1,128}")
+EventType = Annotated[str, Meta(extra_json_schema={"pattern": f"^(?!{RESERVED}){_TYPE.pattern}$"})]
+_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,10})?")
+EventId = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_ID.pattern}$"})]
+
+
 class EventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`types` are globs, any of which may match; `after` is an event's id."""
 
     types: list[str] = []
     subject: str | None = None
-    after: str | None = None
+    after: EventId | None = None
     limit: PageSize = 100
 
 
 class JobEventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """As of all events, of one job."""
 
-    after: str | None = None
+    after: EventId | None = None
     limit: PageSize = 100
 
 
@@ -46,7 +55,7 @@ class FollowQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     types: list[str] = []
     subject: str | None = None
-    after: str | None = None
+    after: EventId | None = None
 
 
 class EventView(msgspec.Struct, frozen=True):
@@ -71,8 +80,8 @@ class EventPageView(msgspec.Struct, frozen=True):
 class EventBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A custom event; names with the prefix `jobd:` are the system's own."""
 
-    type: str
-    subject: str = ""
+    type: EventType
+    subject: Annotated[str, Meta(max_length=SUBJECT_CHARS)] = ""
     data: dict[str, Any] = {}
 
 
@@ -147,8 +156,8 @@ async def emit_event(call: Call[Any, EventBody]) -> Reply:
     body = call.body
     if body.type.startswith(RESERVED):
         raise InvalidInput(f"types that begin with {RESERVED} are the system's own")
-    if not 0 < len(body.type) <= 128 or not body.type.isprintable():
-        raise InvalidInput("an event's type has 1 to 128 printable characters")
+    if not _TYPE.fullmatch(body.type):
+        raise InvalidInput("an event's type has 1 to 128 visible ASCII characters")
     made = await call.gateway.emit_event(
         body.type, body.subject, body.data, request=call.request_key("emit_event")
     )
@@ -158,10 +167,9 @@ async def emit_event(call: Call[Any, EventBody]) -> Reply:
 def _after(text: str | None) -> tuple[int, int]:
     if text is None:
         return (0, 0)
-    try:
-        return parse_event_id(text)
-    except ValueError:
-        raise InvalidInput(f"{text!r} is no event's id; they look like 42-0") from None
+    if not _ID.fullmatch(text):
+        raise InvalidInput(f"{text!r} is no event's id; they look like 42-0")
+    return parse_event_id(text)
 
 
 def _split(types: list[str]) -> tuple[str, ...]:

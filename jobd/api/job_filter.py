@@ -14,7 +14,7 @@ from actors.core.history_port import ListJobs
 from actors.model.ids import make_id
 from actors.model.job import Job, JobState
 from actors.model.spec import JobType
-from jobd.api.query import ListQuery, moment_or_ago
+from jobd.api.query import ListQuery, Since, moment_or_ago
 
 __all__ = ["JobList", "job_filter", "past_filter"]
 
@@ -36,8 +36,8 @@ class JobList(ListQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: list[str] = []
     id_prefix: str | None = None
     q: str | None = None  # part of a name, or the beginning of an id
-    since: str | None = None
-    until: str | None = None
+    since: Since | None = None
+    until: Since | None = None
 
 
 def job_filter(query: JobList, now_ms: int) -> tuple[_Wanted, str, str]:

@@ -32,7 +32,7 @@ from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.job_views import find_job, job_view, progress_of
 from jobd.api.past_jobs import view_of
-from jobd.api.query import PageSize, ReadQuery, moment_or_ago
+from jobd.api.query import Number, PageSize, ReadQuery, Since, TaskIndex, moment_or_ago
 from jobd.api.route import SSE, Route
 from jobd.api.stamp import Stamp, stamp
 
@@ -50,20 +50,20 @@ class LogQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `since` is a moment (RFC 3339) or how long ago (`10m`); older records are left out.
     """
 
-    task: int = 0
-    attempt: int | None = None
-    from_: int = msgspec.field(default=0, name="from")
+    task: TaskIndex = 0
+    attempt: Number | None = None
+    from_: Number = msgspec.field(default=0, name="from")
     limit: PageSize = 100
-    since: str | None = None
+    since: Since | None = None
     stream: Literal["stdout", "stderr", "jobd"] | None = None
 
 
 class StreamQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`task`: of a fan-out, only this one. `attempt`: from this one on; 0 is the last there is."""
 
-    task: int | None = None
-    attempt: int = 0
-    since: str | None = None
+    task: TaskIndex | None = None
+    attempt: Number = 0
+    since: Since | None = None
     stream: Literal["stdout", "stderr", "jobd"] | None = None
 
 

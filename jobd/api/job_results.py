@@ -10,10 +10,10 @@ from actors.errors import NotFound
 from actors.model import keys
 from actors.model.job import Output
 from jobd.api.call import Call, File, Reply
-from jobd.api.cursor import make_cursor, read_cursor
+from jobd.api.cursor import make_cursor, read_number
 from jobd.api.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
 from jobd.api.past_jobs import check_present, view_of
-from jobd.api.query import ListQuery, ReadQuery
+from jobd.api.query import ListQuery, ReadQuery, TaskIndex
 from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
@@ -22,7 +22,7 @@ __all__ = ["ROUTES"]
 class TaskQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which task of a fan-out."""
 
-    task: int = 0
+    task: TaskIndex = 0
 
 
 class AttemptPage(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ async def list_attempts(call: Call[ListQuery, None]) -> Reply:
     job_id = call.path("id")
     view = await view_of(call.gateway, job_id)
     entry = find_job(view, job_id)
-    limit, after = call.query.limit, int(read_cursor(call.query) or 0)
+    limit, after = call.query.limit, read_number(call.query)
     items: list[AttemptView] = []
     for attempt in attempts_of(view, job_id, entry.noun, after):
         if len(items) >= limit and attempt.task != items[-1].task:

@@ -31,7 +31,7 @@ from jobd.api.job_filter import JobList, job_filter, past_filter
 from jobd.api.job_views import JobDetail, JobView, detail_of, find_job, job_view
 from jobd.api.past_jobs import IN_PAST, add_past_jobs, check_present, view_of
 from jobd.api.problem import ProblemDetails, problem_of
-from jobd.api.query import NoQuery, ReadQuery, wait_seconds
+from jobd.api.query import NoQuery, ReadQuery, Wait, wait_seconds
 from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES", "YAML", "read_spec"]
@@ -44,7 +44,7 @@ YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 class JobGet(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`wait` holds the answer back until the job is as far as `until`, or the time is over."""
 
-    wait: str | None = None
+    wait: Wait | None = None
     until: Until = "terminal"
 
 

@@ -16,21 +16,37 @@ import msgspec
 from msgspec import Meta, inspect
 
 from actors import limits
-from actors.core.spec.quantity import duration_ms, moment_ms
+from actors.core.spec.quantity import (
+    DURATION_PATTERN,
+    MOMENT_PATTERN,
+    duration_ms,
+    moment_ms,
+)
 from actors.errors import InvalidInput
 
 __all__ = [
     "ListQuery",
     "NoQuery",
+    "Number",
     "PageSize",
     "ReadQuery",
     "Revision",
+    "Since",
+    "TaskIndex",
+    "Wait",
     "moment_or_ago",
     "parse_query",
     "wait_seconds",
 ]
 
 _Q = TypeVar("_Q", bound=msgspec.Struct)
+# Patterns that only the documentation has: the handlers say better what is wrong.
+Since = Annotated[
+    str, Meta(extra_json_schema={"pattern": f"(?:{MOMENT_PATTERN})|(?:{DURATION_PATTERN})"})
+]
+Wait = Annotated[str, Meta(extra_json_schema={"pattern": f"(?:^[0-9]+$)|(?:{DURATION_PATTERN})"})]
+TaskIndex = Annotated[int, Meta(ge=0, lt=limits.TASKS)]
+Number = Annotated[int, Meta(ge=0, lt=2**53)]
 PageSize = Annotated[int, Meta(ge=1, le=limits.LIST_ITEMS)]
 Revision = Annotated[int, Meta(ge=0, le=2**53)]
 _PLACE: Final = re.compile(r" - at `\$\.(\w+)[^`]*`")
@@ -50,7 +66,7 @@ class ReadQuery(NoQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     the caller saw last) or `linearizable` (all that was acknowledged anywhere before the read).
     """
 
-    min_revision: Revision = 0
+    min_revision: Revision | None = None
     consistency: Literal["local", "session", "linearizable"] = "local"
 
 

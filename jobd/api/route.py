@@ -167,8 +167,8 @@ def _decoder(body: Any) -> msgspec.json.Decoder[Any]:
 
 async def _catch_up(gateway: Gateway, query: ReadQuery) -> None:
     """Hold a read back until this node may answer it. Raises InvalidInput, Unavailable."""
-    revision = query.min_revision
-    if query.consistency == "session" and not revision:
+    revision = query.min_revision or 0
+    if query.consistency == "session" and query.min_revision is None:
         raise InvalidInput(
             "consistency=session needs min_revision",
             remedy="Give the X-JobD-Revision of the last answer that you saw.",

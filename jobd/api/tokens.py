@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
-from actors.core.spec.quantity import duration_ms
+from actors.core.spec.quantity import DURATION_PATTERN, duration_ms
 from actors.errors import InvalidInput
 from actors.model import keys
 from actors.model.ids import NAME_RE
@@ -22,9 +23,9 @@ __all__ = ["ROUTES"]
 class TokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A token to mint; `ttl` is a duration (`30d`), without one it never expires."""
 
-    name: str
-    scopes: list[Literal["read", "run", "write", "admin"]]
-    ttl: str | None = None
+    name: Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME_RE.pattern}$"})]
+    scopes: Annotated[list[Literal["read", "run", "write", "admin"]], Meta(min_length=1)]
+    ttl: Annotated[str, Meta(extra_json_schema={"pattern": DURATION_PATTERN})] | None = None
 
 
 class TokenView(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,8 +79,6 @@ async def create_token(call: Call[NoQuery, TokenBody]) -> Reply:
     body = call.body
     if not NAME_RE.fullmatch(body.name):
         raise InvalidInput(f"a token's name must match {NAME_RE.pattern}")
-    if not body.scopes:
-        raise InvalidInput("a token has at least one scope")
     ttl_ms = 0 if body.ttl is None else duration_ms(body.ttl)
     if ttl_ms is None or (body.ttl is not None and ttl_ms == 0):
         raise InvalidInput(f"ttl must be a duration such as 30d, not {body.ttl!r}")

@@ -99,9 +99,10 @@ def build_app(
             guard.middleware,
         ],
     )
-    for path, route in route_table():
+    table = route_table()
+    for path, route in table:
         handler = dispatcher(route, gateway, clock, principal_of)
-        resource = app.router.add_resource(path)
+        resource = app.router.add_resource(_apart(path, table))
         matched[resource.add_route(route.method, handler)] = route
         if route.method == "GET" and route.produces != SSE:
             matched[resource.add_route("HEAD", handler)] = route
@@ -110,6 +111,19 @@ def build_app(
     app.on_startup.append(_only_declared_routes(matched))
     end_streams(app)
     return app
+
+
+def _apart(path: str, table: list[tuple[str, Route]]) -> str:
+    """Keep a path's last parameter apart from the paths that have a word in its place.
+
+    Else `GET /jobs/plan` would be the job with the id `plan`, and not a wrong method.
+    """
+    root, _, last = path.rpartition("/")
+    if not (last.startswith("{") and last.endswith("}")) or ":" in last:
+        return path
+    words = {other.rpartition("/") for other, _ in table}
+    taken = sorted(word for there, _, word in words if there == root and "{" not in word)
+    return f"{root}/{last[:-1]}:(?!(?:{'|'.join(taken)})$)[^{{}}/]+}}" if taken else path
 
 
 def build_metrics_app(

@@ -165,7 +165,7 @@ def _operation(path: str, route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
         schema = refs.get(route.body if route.content is None else route.content, _BINARY)
         raw = route.body is bytes and route.content is None
         operation["requestBody"] = {
-            "required": route.body is bytes,
+            "required": route.content is not None,
             "content": {
                 type_: {"schema": {} if raw and type_ == JSON else schema}
                 for type_ in route.accepts
