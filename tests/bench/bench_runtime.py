@@ -30,8 +30,8 @@ from actors.runtime import (
     Tell,
     handles,
 )
-from actors.runtime.vocabulary import Vocabulary
 from actors.runtime.link import Link
+from actors.runtime.vocabulary import Vocabulary
 from tests.unit.runtime.messages import Bang, Count, Finish
 
 __all__ = ["actor_bytes", "spawn_rate"]
