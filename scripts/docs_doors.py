@@ -38,21 +38,44 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
   (the table below), `detail` the cause, `remedy` what to do, `instance` the request's id, and
   `errors` lists everything wrong with a spec: `{path, line, column, message}`.
 - **Lists** are `{items, next_cursor}`: pass `cursor` back with the same filters for the next page,
-  until it is null. `limit` is 1 to 500. Repeating a filter means or, different filters mean and.
-- **Revisions.** Every answer has `X-JobD-Revision`; a read with `min_revision=` waits until the
-  node has applied it: read your writes. Single objects have their revision as a strong `ETag`;
-  `If-Match` and `If-None-Match: *` make a change conditional, and 412 says that it did not hold.
-- **Submitting once.** `Idempotency-Key` makes a repeated submission safe, at any node: the first is
-  202, a repeat is 200 with `Idempotent-Replayed: true` and the same body, another body under the
-  same key is 422. Without the header the job's id is the key, and comes with the answer. When the
-  outcome is not known the answer is 503 with `accepted: unknown`, `idempotency_key` and `job_id`:
-  send it again with that key. A client may mint such a key itself: a ULID in lower case of the
-  present time.
+  until it is null. `limit` is 1 to 500. Repeating a filter means or, different filters mean and;
+  `label=team=a&label=team=b&label=zone=x` is (team a or b) and zone x. `since` and `until` take a
+  moment (RFC 3339) or how long ago (`10m`).
+- **Revisions.** Every answer has `X-JobD-Revision`. Single objects have their revision as a strong
+  `ETag` (with `-gzip` or `-deflate` where the answer is compressed): a read with `If-None-Match`
+  answers 304 while the object is still there. `If-Match` (a revision, or `*`: any) and
+  `If-None-Match: *` (none yet) make a change conditional; 412 says that it did not hold, with the
+  present `revision`. The revision of a fan-out is the highest of its tasks and its own.
+- **Consistency.** Reads take `min_revision`: wait until the node has applied it, for at most 10 s,
+  then 503. `consistency=local` (the default) is what is applied at this node; `session` is what you
+  saw or wrote before, wherever that was, so `min_revision` must be there with the
+  `X-JobD-Revision` that you saw last; `linearizable` has everything that anybody was told of before
+  the read began. On a node alone a write is applied before it is answered.
+- **Writing once.** Every write takes an `Idempotency-Key`, and a repeat with it is safe at any node.
+  Submissions, retries, batches, custom events and new tokens keep a record under it for 24 h: the
+  first is 202 or 201, a repeat is 200 with `Idempotent-Replayed: true` and the first answer, another
+  body under the same key is 422, and while the first has no answer yet 409 (`in_flight`) with
+  `Retry-After`. A batch stands or falls by its first job's record. A replayed token comes without
+  its text, which nobody has any more: revoke it by its id and mint another. Other writes (put,
+  delete, cancel, revoke) need no record, since a repeat leaves things as the first did, though it
+  may say 404 or 412 where the first said 204.
+- **Keys.** Without the header the node mints the key and answers with it. A job's is its id, as good
+  as the job lasts; others hold for a minute. When the outcome is not known the answer is 503 with
+  `accepted: unknown`, `idempotency_key` and `job_id`: send it again with that key. A client may mint
+  such a key itself: a ULID in lower case of the present time.
+- **Rates.** A token has 2,000 requests a second (4,000 at once after a pause), and so has an address
+  for what needs no token; `RateLimit` and `RateLimit-Policy` say what is left, and above it the
+  answer is 429 with `Retry-After`. Wrong credentials of an address are answered 401 five times a
+  second (50 at once), then 429; valid ones pass all the same. The head of a request has 10 s, its
+  body 30 s, and who takes nothing of an answer for 60 s is cut off.
+- **Compression.** JSON of 1 KiB or more is gzip or deflate for who asks (`Accept-Encoding`), but
+  streams, files and what is confidential. Bodies of requests are taken as they are only: 415.
 - **Waiting.** `GET /jobs/{id}?wait=30s&until=terminal` answers when the job is as far, or with its
   present state when the time (at most 60s) is over.
 - **Streams** are server-sent events. `Last-Event-ID` (or `after=` for events) resumes behind any
-  id; what is no longer kept is told as an event `gap`, never left out silently. A comment every
-  15 s shows that the stream lives.
+  id; what is no longer kept is told as an event `gap`, never left out silently. An event
+  `heartbeat`, without an id, shows after 15 s of silence that the stream lives. One
+  `/events/stream` takes any number of `types=`, which may be globs. 5,000 streams may be open.
 - **Job logs.** A record is whole lines with their newlines, or a piece of a longer line
   (`partial`). It has `text`, or `base64` where the bytes are not UTF-8, so the records of a stream
   joined are what the job wrote to it. `/logs/stream` tells attempt after attempt, of a fan-out task
@@ -103,7 +126,7 @@ def http_page() -> str:
     page = HTTP
     for code, (status, title) in sorted(STATUS.items(), key=lambda item: (item[1], item[0])):
         page += f"| `{code}` | {status} | {title} |\n"
-    page += "\n## Routes\n\nReads also take `min_revision`.\n\n"
+    page += "\n## Routes\n\nReads also take `min_revision` and `consistency`.\n\n"
     page += "| route | scope | does | parameters | body | answer |\n|---|---|---|---|---|---|\n"
     for path, route in route_table():
         shown = re.sub(r"{(\w+):[^}]*}", r"{\1}", path)

@@ -10,7 +10,7 @@ __all__ = ["need"]
 
 PARTS = frozenset(
     {"browser", "cgroup", "docker", "fish", "fuse", "gpu", "netns", "redis", "registry", "rocksdb"}
-    | {"root", "tmux", "zsh"}
+    | {"root", "schemathesis", "tmux", "zsh"}
 )
 
 

@@ -209,6 +209,7 @@ ROUTES: Final = (
         emit_event,
         "Emit a custom event",
         body=EventBody,
+        example={"type": "order:created", "subject": "orders/7", "data": {"total": 12}},
         returns=Emitted,
         status=201,
         repeatable=True,

@@ -9,7 +9,7 @@ import msgspec
 from actors.core.spec import job_schema
 from jobd.api.call import Call, Reply
 from jobd.api.job_views import normal_form
-from jobd.api.jobs import YAML, read_spec
+from jobd.api.jobs import EXAMPLE, YAML, read_spec
 from jobd.api.query import ReadQuery
 from jobd.api.route import JSON, Route
 from jobd.api.stamp import Stamp, stamp
@@ -58,6 +58,7 @@ ROUTES: Final = (
         body=bytes,
         accepts=(JSON, *YAML),
         content=job_schema,
+        example=EXAMPLE,
         returns=Plan,
         errors=("invalid_spec",),
     ),

@@ -34,10 +34,11 @@ from jobd.api.problem import ProblemDetails, problem_of
 from jobd.api.query import NoQuery, ReadQuery, Wait, wait_seconds
 from jobd.api.route import JSON, Route
 
-__all__ = ["ROUTES", "YAML", "read_spec"]
+__all__ = ["EXAMPLE", "ROUTES", "YAML", "read_spec"]
 
 SCAN_CHUNK: Final = 200  # records looked at in one turn of the loop
 PARSE_ON_LOOP_BYTES: Final = 16 * 1024
+EXAMPLE: Final = {"name": "nightly", "type": "command", "shell": "echo done"}
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
@@ -265,6 +266,7 @@ ROUTES: Final = (
         body=bytes,
         accepts=(JSON, *YAML),
         content=job_schema,
+        example=EXAMPLE,
         returns=Accepted,
         status=202,
         repeatable=True,
@@ -278,6 +280,7 @@ ROUTES: Final = (
         submit_batch,
         "Submit several jobs",
         body=BatchBody,
+        example={"jobs": [EXAMPLE]},
         returns=BatchReply,
         status=202,
         repeatable=True,

@@ -51,6 +51,7 @@ class Route:
     body: Any = None
     accepts: tuple[str, ...] = (JSON,)
     content: Callable[[], dict[str, Any]] | None = None  # JSON Schema of a body of bytes
+    example: Any = None  # of a body
     returns: Any = None
     status: int = 200
     produces: str = JSON

@@ -15,13 +15,15 @@ from jobd.api.route import Route
 
 __all__ = ["ROUTES"]
 
+MIN_QUERY_S: Final = 1.0  # a query that has less is over before it is planned
+
 
 class QueryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One SELECT, with values for its `$1` (a list) or its `$name` (an object)."""
 
     sql: Annotated[str, Meta(min_length=1)]
     parameters: list[Any] | dict[str, Any] = []
-    timeout_s: Annotated[float, Meta(gt=0, le=limits.QUERY_S)] = 10.0
+    timeout_s: Annotated[float, Meta(ge=MIN_QUERY_S, le=limits.QUERY_S)] = 10.0
     max_rows: Annotated[int, Meta(ge=1, le=limits.QUERY_ROWS)] = 1000
 
 
@@ -41,6 +43,7 @@ ROUTES: Final = (
         "Ask the history in SQL",
         query=ReadQuery,
         body=QueryBody,
+        example={"sql": "select state, count(*) from jobs group by state"},
         returns=QueryResult,
         confidential=True,
     ),

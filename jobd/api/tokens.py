@@ -108,6 +108,7 @@ ROUTES: Final = (
         create_token,
         "Mint a token",
         body=TokenBody,
+        example={"name": "ci", "scopes": ["read", "run"], "ttl": "30d"},
         returns=Minted,
         status=201,
         repeatable=True,

@@ -25,6 +25,7 @@ _NAME: Final = {"type": "string", "pattern": f"^{NAME_RE.pattern}$"}
 # Segments of a path, by their names; any other is text.
 _SEGMENTS: Final = {
     "id": _ID,
+    "name": _NAME,
     "namespace": _NAME,
     "key": {"type": "string", "pattern": "^[!-~]{1,256}$"},
 }
@@ -163,15 +164,20 @@ def _operation(path: str, route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     }
     if route.body is not None:
         schema = refs.get(route.body if route.content is None else route.content, _BINARY)
+        example = {"example": route.example} if route.example is not None else {}
         raw = route.body is bytes and route.content is None
         operation["requestBody"] = {
-            "required": route.content is not None,
+            "required": route.content is not None or _has_required(route.body),
             "content": {
-                type_: {"schema": {} if raw and type_ == JSON else schema}
+                type_: {"schema": {} if raw and type_ == JSON else schema} | example
                 for type_ in route.accepts
             },
         }
     return operation
+
+
+def _has_required(body: Any) -> bool:
+    return body is not bytes and any(field.required for field in msgspec.structs.fields(body))
 
 
 def _answers(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
