@@ -27,6 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobctl: Jobctl) -> Pat
     for name in ("JOBD_URL", "JOBD_TOKEN", "JOBD_DATA", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("jobd.cli.discovery.DEFAULT_URL", DEAD)
+    monkeypatch.setattr("jobd.cli.discovery.DEFAULT_URL", DEAD)  # a node may be at the real one
     return tmp_path / ".config" / "jobd" / "config.toml"
 
 
