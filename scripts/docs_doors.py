@@ -51,23 +51,23 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
   saw or wrote before, wherever that was, so `min_revision` must be there with the
   `X-JobD-Revision` that you saw last; `linearizable` has everything that anybody was told of before
   the read began. On a node alone a write is applied before it is answered.
-- **Writing once.** Every write takes an `Idempotency-Key`, and a repeat with it is safe at any node.
-  Submissions, retries, batches, custom events and new tokens keep a record under it for 24 h: the
-  first is 202 or 201, a repeat is 200 with `Idempotent-Replayed: true` and the first answer, another
-  body under the same key is 422, and while the first has no answer yet 409 (`in_flight`) with
-  `Retry-After`. A batch stands or falls by its first job's record. A replayed token comes without
-  its text, which nobody has any more: revoke it by its id and mint another. Other writes (put,
-  delete, cancel, revoke) need no record, since a repeat leaves things as the first did, though it
-  may say 404 or 412 where the first said 204.
-- **Keys.** Without the header the node mints the key and answers with it. A job's is its id, as good
-  as the job lasts; others hold for a minute. When the outcome is not known the answer is 503 with
-  `accepted: unknown`, `idempotency_key` and `job_id`: send it again with that key. A client may mint
-  such a key itself: a ULID in lower case of the present time.
-- **Rates.** A token has 2,000 requests a second (4,000 at once after a pause), and so has an address
-  for what needs no token; `RateLimit` and `RateLimit-Policy` say what is left, and above it the
-  answer is 429 with `Retry-After`. Wrong credentials of an address are answered 401 five times a
-  second (50 at once), then 429; valid ones pass all the same. The head of a request has 10 s, its
-  body 30 s, and who takes nothing of an answer for 60 s is cut off.
+- **Writing once.** Every write takes an `Idempotency-Key`, and a repeat with it is safe at any
+  node. Submissions, retries, batches, custom events and new tokens keep a record under it for 24
+  h: the first is 202 or 201, a repeat is 200 with `Idempotent-Replayed: true` and the first
+  answer, another body under the same key is 422, and while the first has no answer yet 409
+  (`in_flight`) with `Retry-After`. A batch stands or falls by its first job's record. A replayed
+  token comes without its text, which nobody has any more: revoke it by its id and mint another.
+  Other writes (put, delete, cancel, revoke) need no record, since a repeat leaves things as the
+  first did, though it may say 404 or 412 where the first said 204.
+- **Keys.** Without the header the node mints the key and answers with it. A job's is its id, as
+  good as the job lasts; others hold for a minute. When the outcome is not known the answer is 503
+  with `accepted: unknown`, `idempotency_key` and `job_id`: send it again with that key. A client
+  may mint such a key itself: a ULID in lower case of the present time.
+- **Rates.** A token has 2,000 requests a second (4,000 at once after a pause), and so has an
+  address for what needs no token; `RateLimit` and `RateLimit-Policy` say what is left, and above
+  it the answer is 429 with `Retry-After`. Wrong credentials of an address are answered 401 five
+  times a second (50 at once), then 429; valid ones pass all the same. The head of a request has 10
+  s, its body 30 s, and who takes nothing of an answer for 60 s is cut off.
 - **Compression.** JSON of 1 KiB or more is gzip or deflate for who asks (`Accept-Encoding`), but
   streams, files and what is confidential. Bodies of requests are taken as they are only: 415.
 - **Waiting.** `GET /jobs/{id}?wait=30s&until=terminal` answers when the job is as far, or with its
