@@ -17,6 +17,7 @@ from actors.runtime.link import Link
 from actors.runtime.registry import DIRECTORY_TYPES, Register, Resolve, Unregister
 from actors.runtime.remote.door import DOOR, Door, Invitation, Invite, Visit
 from actors.runtime.remote.handle import ActorHandle, Caller
+from actors.runtime.remote.identity import Identity
 from actors.runtime.remote.messages import CancelCall, Describe, Description, Kill
 from actors.runtime.remote.names import Key
 from actors.runtime.remote.ref import Ref
@@ -47,8 +48,7 @@ class Connection:
         host: LoopHost,
         on_loop: OnLoop,
         caller: Caller,
-        process: str,
-        key: bytes,
+        identity: Identity,
         endpoint: str,
     ) -> None:
         if not endpoint.startswith(("tcp://", "ipc://")):
@@ -60,8 +60,7 @@ class Connection:
         self._host = host
         self._on_loop = on_loop
         self._caller = caller
-        self._process = process
-        self._key = key
+        self._identity = identity
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
         self._directory = ""
@@ -98,14 +97,14 @@ class Connection:
         self._link = Link(
             self._host,
             self.endpoint,
-            node=self._process,
-            incarnation=1,
+            node=self._identity.process,
+            incarnation=next(self._identity.incarnations),
             vocabulary=_vocabulary(),
             token=token,
-            key=self._key,
+            key=self._identity.key,
             on_node=self._on_node,
         )
-        door = partial(Door, self._host, self._process, _vocabulary)
+        door = partial(Door, self._host, self._identity, _vocabulary)
         self._host.spawn(door, DOOR)
         greeting = self._greet(self._link, opened)
         self._opening = asyncio.get_running_loop().create_task(greeting)

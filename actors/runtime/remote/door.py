@@ -29,6 +29,7 @@ from actors.runtime.engine import Engine
 from actors.runtime.hello import Hello
 from actors.runtime.link import Link
 from actors.runtime.principal import Principal
+from actors.runtime.remote.identity import Identity
 from actors.runtime.signals import Terminated
 from actors.runtime.vocabulary import Vocabulary
 
@@ -82,9 +83,11 @@ class _Guest:
 class Door(LoopActor):
     """Lets guests in, and goes as a guest to others. `vocabulary()` makes a link's vocabulary."""
 
-    def __init__(self, engine: Engine, process: str, vocabulary: Callable[[], Vocabulary]) -> None:
+    def __init__(
+        self, engine: Engine, identity: Identity, vocabulary: Callable[[], Vocabulary]
+    ) -> None:
         self._engine = engine
-        self._process = process
+        self._identity = identity
         self._vocabulary = vocabulary
         self._bound: Link | None = None
         self._tickets: dict[str, _Guest] = {}  # by ticket
@@ -111,8 +114,8 @@ class Door(LoopActor):
             self._bound = Link(
                 self._engine,
                 f"{_LOOPBACK}*",
-                node=self._process,
-                incarnation=1,
+                node=self._identity.process,
+                incarnation=next(self._identity.incarnations),
                 vocabulary=self._vocabulary(),
                 admit=self._admit,
                 calls_back=False,
@@ -156,10 +159,11 @@ class Door(LoopActor):
         link = self._visits[host] = Link(
             self._engine,
             invitation.endpoint,
-            node=self._process,
-            incarnation=1,
+            node=self._identity.process,
+            incarnation=next(self._identity.incarnations),
             vocabulary=self._vocabulary(),
             token=invitation.ticket,
+            key=self._identity.key,
             principal=Principal(host, _NOBODY),
         )
         task = asyncio.get_running_loop().create_task(self._arrive(host, link, reply))

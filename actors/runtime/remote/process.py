@@ -33,6 +33,7 @@ from actors.runtime.remote.blueprint import Blueprint
 from actors.runtime.remote.connection import Connection
 from actors.runtime.remote.departures import Departures, refs_in
 from actors.runtime.remote.graveyard import Graveyard
+from actors.runtime.remote.identity import Identity
 from actors.runtime.remote.messages import Begin
 from actors.runtime.remote.names import Names
 from actors.runtime.remote.ref import Ref, refuse_on_the_loop
@@ -75,7 +76,8 @@ class Process:
     def __init__(self) -> None:
         self.id = f"p-{make_id(time.time_ns() // 1_000_000, secrets.randbits(_ID_BITS))}"
         self._prefix = f"{SCHEME}{self.id}/actor/"
-        self._key = secrets.token_bytes(16)  # the node knows the process by it when it is back
+        # The key tells the node that it is the same process when it links up once more.
+        self._identity = Identity(self.id, secrets.token_bytes(16), count(1))
         self.host: _Host
         self.names = Names(self)
         self.connection: Connection | None = None
@@ -121,7 +123,7 @@ class Process:
                     f"this process is connected to {self.connection.endpoint}",
                     remedy="actors.disconnect() comes first.",
                 )
-            connection = Connection(self.host, self.on_loop, self, self.id, self._key, endpoint)
+            connection = Connection(self.host, self.on_loop, self, self._identity, endpoint)
             try:
                 connection.open(token, timeout_s)
                 # From here on new names go to the node, so that none is missed.

@@ -198,6 +198,32 @@ def test_who_may_not_connect_is_told_why(node: NodeProcess, address: str) -> Non
     process.end()
 
 
+@pytest.mark.usefixtures("other")
+@pytest.mark.parametrize("is_direct", [True, False], ids=["directly", "through the node"])
+def test_a_process_that_links_up_again_gets_answers_of_its_own(
+    is_direct: bool, node: NodeProcess
+) -> None:
+    home = process.process()
+
+    def link_up() -> None:
+        assert home.connection is not None
+        if not is_direct:
+            home.connection._visit = lambda process: None  # type: ignore[method-assign]
+
+    link_up()
+    assert home.connection is not None
+    endpoint = home.connection.endpoint
+    counter = actors.get_actor("counter")
+    assert [counter.add.remote().get(timeout=10) for _ in range(5)] == [1, 2, 3, 4, 5]
+    actors.disconnect()
+    actors.connect(endpoint, token=node.token)
+    link_up()
+    assert actors.get_actor("scoped").look.remote().get(timeout=10) == "seen"
+    counter = actors.get_actor("counter")
+    assert [counter.add.remote().get(timeout=10) for _ in range(5)] == [6, 7, 8, 9, 10]
+    assert home.host.routes.keys() >= ({counter._address.split("/")[2]} if is_direct else set())
+
+
 ENDS = """
 import sys, time
 import actors

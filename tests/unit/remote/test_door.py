@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from actors.runtime.link import Link
 from actors.runtime.principal import Principal
 from actors.runtime.remote import door as module
 from actors.runtime.remote.door import DOOR, Door, Invitation, Invite, Visit
+from actors.runtime.remote.identity import Identity
 from actors.runtime.vocabulary import Vocabulary
 
 GUEST = Principal("token", frozenset({"read"}))
@@ -39,7 +41,7 @@ def run(scenario: Callable[[LoopHost, Door], Awaitable[None]]) -> None:
         doors: list[Door] = []
 
         def make() -> Door:
-            doors.append(Door(host, "p-host", vocabulary))
+            doors.append(Door(host, Identity("p-host", b"key", count(1)), vocabulary))
             return doors[0]
 
         host.spawn(make, DOOR)
