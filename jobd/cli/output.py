@@ -145,8 +145,11 @@ def coloured(text: str, colour: str | None) -> str:
     """
     if colour is None or os.environ.get("NO_COLOR"):
         return text
-    forced = os.environ.get("CLICOLOR_FORCE", "0") != "0"
-    return click.style(text, fg=colour) if forced or sys.stdout.isatty() else text
+    if os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        click.get_current_context().color = True  # click strips a pipe's colours otherwise
+    elif not sys.stdout.isatty():
+        return text
+    return click.style(text, fg=colour)
 
 
 def age(stamp: str | None) -> str:
