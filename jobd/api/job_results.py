@@ -11,12 +11,16 @@ from actors.model import keys
 from actors.model.job import Output
 from jobd.api.call import Call, File, Reply
 from jobd.api.cursor import make_cursor, read_number
+from jobd.api.gateway import Gateway
 from jobd.api.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
 from jobd.api.past_jobs import check_present, view_of
 from jobd.api.query import ListQuery, ReadQuery, TaskIndex
 from jobd.api.route import JSON, Route
 
 __all__ = ["ROUTES"]
+
+
+_WAITING: Final = ("pending", "waiting")
 
 
 class TaskQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,7 +60,15 @@ async def list_attempts(call: Call[ListQuery, None]) -> Reply:
 async def explain_job(call: Call[ReadQuery, None]) -> Reply:
     """Say why a job is where it is, and what it waits for."""
     await check_present(call.gateway, call.path("id"))
-    return Reply(call.gateway.explain(call.path("id")))
+    found = call.gateway.explain(call.path("id"))
+    if found["state"] in _WAITING:
+        found["reasons"] = _held_by_the_node(call.gateway) or found["reasons"]
+    return Reply(found)
+
+
+def _held_by_the_node(gateway: Gateway) -> list[dict[str, Any]]:
+    """What keeps the node from starting anything: with that, nothing else is the reason."""
+    return [{"code": held.type, "message": held.message} for held in gateway.node().conditions]
 
 
 async def get_output(call: Call[TaskQuery, None]) -> Reply | File:

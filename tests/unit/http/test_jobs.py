@@ -252,6 +252,19 @@ def test_explain_is_data(served: Facade) -> None:
     assert served.api("GET", f"/jobs/{job_id}/explain").json["state"] == "pending"
 
 
+def test_explain_names_a_node_that_starts_nothing(served: Facade) -> None:
+    job_id, later = submit(served), submit(served, trigger={"delay": "1h"})
+    served.gateway.broken = ReadOnly("the disk is full")
+    (reason,) = served.api("GET", f"/jobs/{job_id}/explain").json["reasons"]
+    assert reason == {"code": "read_only", "message": "the disk is full"}
+    (reason,) = served.api("GET", f"/jobs/{later}/explain").json["reasons"]
+    assert reason["code"] == "trigger"
+    served.gateway.broken = None
+    served.gateway.ready = (False, "the job supervisor")
+    (reason,) = served.api("GET", f"/jobs/{job_id}/explain").json["reasons"]
+    assert reason["code"] == "not_ready"
+
+
 def test_batch_is_valid_as_a_whole_or_refused(served: Facade) -> None:
     good = {"jobs": [SPEC, SPEC | {"name": "b"}]}
     answer = served.api("POST", "/jobs/batch", good, headers={"Idempotency-Key": "b"})
