@@ -63,11 +63,11 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
   good as the job lasts; others hold for a minute. When the outcome is not known the answer is 503
   with `accepted: unknown`, `idempotency_key` and `job_id`: send it again with that key. A client
   may mint such a key itself: a ULID in lower case of the present time.
-- **Rates.** A token has 2,000 requests a second (4,000 at once after a pause), and so has an
-  address for what needs no token; `RateLimit` and `RateLimit-Policy` say what is left, and above
-  it the answer is 429 with `Retry-After`. Wrong credentials of an address are answered 401 five
-  times a second (50 at once), then 429; valid ones pass all the same. The head of a request has 10
-  s, its body 30 s, and who takes nothing of an answer for 60 s is cut off.
+- **Rates.** A token has `REQUESTS_PER_S` ([limits](limits.md)), and so has an address for what needs
+  no token; `RateLimit` and `RateLimit-Policy` say what is left, and above it the answer is 429 with
+  `Retry-After`. Wrong credentials of an address are answered 401 at `REFUSED_PER_S`, then 429; valid
+  ones pass all the same. Slow heads and bodies of requests, and who takes nothing of an answer, have
+  their times there too.
 - **Compression.** JSON of 1 KiB or more is gzip or deflate for who asks (`Accept-Encoding`), but
   streams, files and what is confidential. Bodies of requests are taken as they are only: 415.
 - **Waiting.** `GET /jobs/{id}?wait=30s&until=terminal` answers when the job is as far, or with its
@@ -89,10 +89,16 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
 
 JOBCTL = """# jobctl
 
-The command line. It speaks to a node's [HTTP API](http.md) and finds the node by itself: `--url`
-and `--token`; `JOBD_URL` and `JOBD_TOKEN`; a data directory (`--data`, `JOBD_DATA`, `./jobd-data`);
-`$XDG_RUNTIME_DIR/jobd/node.json`, which names one; `~/.config/jobd/config.toml` with `url` and
-`token`; 127.0.0.1:8080. The first that names a URL wins.
+The command line. It speaks to a node's [HTTP API](http.md) and finds the node by itself. The
+first of these that says where wins; of those that stand together, the first:
+
+1. `--url`, `--data`, `--context`
+2. `JOBD_URL`, `JOBD_DATA`, `JOBD_CONTEXT`
+3. the current context of `~/.config/jobd/config.toml`, unless it is `local`
+4. what runs on this machine: a node in `./jobd-data`; one of this user, by
+   `$XDG_RUNTIME_DIR/jobd/node.json`; 127.0.0.1:8080
+
+The token is `--token`, else `JOBD_TOKEN`, else that of the place.
 
 Data goes to stdout, all else to stderr. `-o table|wide|json|yaml|name` chooses its form; JSON is
 the API's own body. There is colour on a terminal only, and none with `NO_COLOR`. A job is named by
