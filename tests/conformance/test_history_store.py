@@ -34,7 +34,7 @@ class History:
         self.file = HistoryFile(directory)
         self.store = HistoryStore(self.file, keep_days=keep_days, parquet=parquet)
         self.records = HistoryReading(self.file)
-        self.sql = HistorySql(self.file)
+        self.sql = HistorySql(self.file, hung=lambda: None)
 
     def write(self, *items: Item, upto: int) -> Position:
         raws = tuple(msgspec.Raw(msgspec.msgpack.encode(item)) for item in items)

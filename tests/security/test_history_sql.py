@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -139,7 +140,8 @@ class Fixture:
         self.store = HistoryStore(self.file, keep_days=9, parquet=True)
         event = Happened(Event(1, 0, 1_800_000_000_000, "custom", "x", {"n": 1}))
         self.store.write(Batch(Position(), Position(2), (Raw(msgpack.encode(event)),)))
-        self.sql = HistorySql(self.file)
+        self.hung = threading.Event()
+        self.sql = HistorySql(self.file, hung=self.hung.set)
 
     def run(self, sql: str, timeout_s: float = 10.0, max_rows: int = 100) -> QueryResult:
         text = sql.replace("{directory}", str(self.directory))
@@ -226,6 +228,15 @@ def test_what_takes_too_long_is_interrupted(history: Fixture, sql: str) -> None:
     assert history.run("select 1").rows == [[1]]
 
 
+def test_what_heeds_no_interrupt_is_told(history: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.backends.history.sql._HEED_S", 0.1)
+    assert not history.hung.is_set()
+    with suppress(Unavailable):
+        history.run("select levenshtein(repeat('a', 40000), repeat('b', 40000))", timeout_s=0.3)
+    assert history.hung.is_set()
+    assert history.run("select 1").rows == [[1]]
+
+
 def test_rows_and_bytes_of_an_answer_are_bounded(history: Fixture) -> None:
     cut = history.run("select * from range(1000)", max_rows=7)
     assert (len(cut.rows), cut.truncated) == (7, True)
@@ -251,7 +262,11 @@ def test_a_text_that_is_too_long_is_refused(history: Fixture) -> None:
 
 
 def test_a_deep_query_is_refused_or_answered(history: Fixture) -> None:
-    for sql in ("select " + "(" * 3000 + "1" + ")" * 3000, "select " + "not " * 3000 + "true"):
+    for sql in (
+        "select " + "(" * 3000 + "1" + ")" * 3000,
+        "select " + "not " * 3000 + "true",
+        "select * from " + "(select * from " * 1500 + "range(1)" + ")" * 1500,
+    ):
         with suppress(InvalidInput):
             history.run(sql)
     assert history.run("select 1").rows == [[1]]

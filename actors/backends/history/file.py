@@ -37,7 +37,10 @@ _META: Final = """
 
 @contextmanager
 def refusing(what: str) -> Iterator[None]:
-    """Have what DuckDB can't do be ReadOnly when there is no room, else StorageFailed."""
+    """Have what DuckDB can't do be ReadOnly when there is no room, else StorageFailed.
+
+    Unavailable where a query of a user has the memory just now.
+    """
     try:
         yield
     except duckdb.Error as error:
@@ -45,6 +48,8 @@ def refusing(what: str) -> Iterator[None]:
         if any(sign in text for sign in _NO_ROOM):
             raise ReadOnly(f"{what}: {text}", remedy="free some space on its disk") from error
         raise StorageFailed(f"{what}: {text}") from error
+    except MemoryError as error:
+        raise Unavailable(f"{what}: its process has no memory left for it") from error
 
 
 class HistoryFile:

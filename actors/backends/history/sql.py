@@ -9,14 +9,17 @@ What keeps it to the history, each by itself enough for most of what one could t
    text, or take raw pointers (`pandas_scan`). Some scalar functions are refused too.
 4. It runs in a read-only transaction on a connection of its own, which is closed after it.
 5. It is interrupted at its timeout; rows and bytes of the answer are bounded, as are its memory
-   and what it spills to disk.
+   and what it spills to disk. A function that is at one value for minutes heeds no interrupt: then
+   `hung` is called, which ends the process. What a function allocates DuckDB does not count: the
+   process itself has a bound too (`jobd/node/wiring/history.py`).
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -66,40 +69,51 @@ _SCALARS_REFUSED: Final = frozenset(
 )
 _ZONED: Final = "WITH TIME ZONE"  # needs pytz to become a value of Python
 _CHUNK: Final = 500
+_HEED_S: Final = 3.0  # within which an interrupted query has to end
 
 
 class HistorySql:
-    """Implements HistoryQueries. One thread at a time."""
+    """Implements HistoryQueries. One thread at a time; `hung` is called from another."""
 
-    def __init__(self, file: HistoryFile) -> None:
+    def __init__(self, file: HistoryFile, *, hung: Callable[[], None]) -> None:
         self._file = file
+        self._hung = hung
 
     def run(self, query: RunQuery) -> QueryResult:
         """Run one SELECT. Raises InvalidInput, TooLarge, Unavailable (its time is over)."""
         if len(query.sql.encode()) > limits.QUERY_SQL_BYTES:
             raise TooLarge(f"the query is over {limits.QUERY_SQL_BYTES} bytes (QUERY_SQL_BYTES)")
-        with self._file.cursor() as connection:
-            expired = threading.Event()
-
-            def interrupt() -> None:
-                expired.set()
-                connection.interrupt()
-
-            timer = threading.Timer(query.timeout_s, interrupt)
-            timer.daemon = True
-            timer.start()
+        with self._file.cursor() as connection, self._timed(connection, query) as expired:
             try:
                 return self._run(connection, query)
-            except duckdb.InterruptException:
-                raise Unavailable(f"the query took longer than {query.timeout_s:g} s") from None
-            except duckdb.OutOfMemoryException as error:
+            except (duckdb.OutOfMemoryException, MemoryError) as error:
                 raise TooLarge(f"the query needs more memory than it may have: {error}") from None
             except duckdb.Error as error:
-                if expired.is_set():
+                if expired.is_set() or isinstance(error, duckdb.InterruptException):
                     raise Unavailable(f"the query took longer than {query.timeout_s:g} s") from None
                 raise InvalidInput(f"the query failed: {error}") from None
-            finally:
-                timer.cancel()
+
+    @contextmanager
+    def _timed(
+        self, connection: duckdb.DuckDBPyConnection, query: RunQuery
+    ) -> Iterator[threading.Event]:
+        """Interrupt at the timeout what is run within; give an event that is set then."""
+        expired, ended = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            if ended.wait(query.timeout_s):
+                return
+            expired.set()
+            with suppress(duckdb.Error):  # it has just ended, and is closed
+                connection.interrupt()
+            if not ended.wait(_HEED_S):
+                self._hung()
+
+        threading.Thread(target=watch, name="query timeout", daemon=True).start()
+        try:
+            yield expired
+        finally:
+            ended.set()
 
     def _run(self, connection: duckdb.DuckDBPyConnection, query: RunQuery) -> QueryResult:
         sql = _checked(connection, query.sql)
@@ -122,7 +136,10 @@ def _checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
         raise InvalidInput(f"a query is a SELECT, not {kind}", remedy="the history is read-only")
     text = statement.query.strip().rstrip(";")
     found = connection.execute("select json_serialize_sql($1)", [text]).fetchone()
-    tree = msgspec.json.decode(found[0]) if found else {}
+    try:
+        tree = msgspec.json.decode(found[0]) if found else {}
+    except RecursionError:
+        raise InvalidInput("the query is nested too deeply") from None
     if tree.get("error"):
         message = tree.get("error_message", "")
         raise InvalidInput(f"the query can't be checked: {message}")

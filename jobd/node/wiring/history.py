@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import logging
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Final
 
+from actors import limits
 from actors.backends.history.file import HistoryFile
 from actors.backends.history.records import HistoryReading
 from actors.backends.history.sql import HistorySql
@@ -36,6 +39,7 @@ from jobd.node.logs import configure
 
 __all__ = ["main"]
 
+_log: Final = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -55,6 +59,8 @@ def main() -> None:
     set_title("jobd: history", "jobd: history")
     configure(options.log_level, options.log_format)
     os.umask(0o077)
+    most = limits.HISTORY_PROCESS_MIB << 20
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     asyncio.run(_serve(options))
 
 
@@ -65,6 +71,12 @@ def _end_with(node: int) -> None:
         raise SystemExit("the node has ended")  # before the kernel knew of the wish
 
 
+def _end_hung() -> None:
+    """End at once: nothing else ends a query that heeds no interrupt. The node starts another."""
+    _log.error("a query did not end at its timeout: the history process does")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def _serve(options: argparse.Namespace) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
@@ -73,7 +85,7 @@ async def _serve(options: argparse.Namespace) -> None:
     store = HistoryStore(file, keep_days=options.keep_days, parquet=not options.no_parquet)
     host.spawn(lambda: HistoryWriter(store), WRITER)
     host.spawn(lambda: HistoryReader(HistoryReading(file)), READER)
-    host.spawn(lambda: Queries(HistorySql(file)), QUERIES)
+    host.spawn(lambda: Queries(HistorySql(file, hung=_end_hung)), QUERIES)
     directory = os.open(options.run, os.O_PATH | os.O_DIRECTORY)
     link = Link(
         host,

@@ -127,6 +127,19 @@ def test_sql_sees_the_tables(past: Past) -> None:
     assert late.value.status == 503
 
 
+def test_sql_that_takes_all_memory_or_never_ends_stops_no_other(past: Past) -> None:
+    def refused(sql: str) -> int:
+        with pytest.raises(Refused) as refusal:
+            past.node.call("POST", "/query", {"sql": sql, "timeout_s": 1.0})
+        return refusal.value.status
+
+    assert refused("select repeat('x', 10000000) from range(1000)") == 413
+    endless = "levenshtein(repeat('a', 20000 + r::int), repeat('b', 20000))"
+    assert refused(f"select max({endless}) from range(2048) t(r)") == 503
+    assert past.node.call("POST", "/query", {"sql": "select 1"})["rows"] == [[1]]
+    assert past.node.job(past.plain)["name"] == "plain"
+
+
 def test_an_unknown_job_is_not_found(past: Past) -> None:
     with pytest.raises(Refused) as refused:
         past.node.job("0" * 26)
