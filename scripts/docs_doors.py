@@ -63,11 +63,11 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
   good as the job lasts; others hold for a minute. When the outcome is not known the answer is 503
   with `accepted: unknown`, `idempotency_key` and `job_id`: send it again with that key. A client
   may mint such a key itself: a ULID in lower case of the present time.
-- **Rates.** A token has `REQUESTS_PER_S` ([limits](limits.md)), and so has an address for what needs
-  no token; `RateLimit` and `RateLimit-Policy` say what is left, and above it the answer is 429 with
-  `Retry-After`. Wrong credentials of an address are answered 401 at `REFUSED_PER_S`, then 429; valid
-  ones pass all the same. Slow heads and bodies of requests, and who takes nothing of an answer, have
-  their times there too.
+- **Rates.** A token has `REQUESTS_PER_S` ([limits](limits.md)), and so has an address for what
+  needs no token; `RateLimit` and `RateLimit-Policy` say what is left, and above it the answer is
+  429 with `Retry-After`. Wrong credentials of an address are answered 401 at `REFUSED_PER_S`, then
+  429; valid ones pass all the same. Slow heads and bodies of requests, and who takes nothing of an
+  answer, have their times there too.
 - **Compression.** JSON of 1 KiB or more is gzip or deflate for who asks (`Accept-Encoding`), but
   streams, files and what is confidential. Bodies of requests are taken as they are only: 415.
 - **Waiting.** `GET /jobs/{id}?wait=30s&until=terminal` answers when the job is as far, or with its
