@@ -19,7 +19,7 @@ from jobd.client.async_connection import AsyncConnection
 from jobd.client.calls import PAGE
 from jobd.client.flow import Flow
 from jobd.client.follow import Follow, Gap, items_of
-from jobd.client.handles import NAMESPACE, find_actor
+from jobd.client.handles import NAMESPACE, connect_actors, find_actor
 from jobd.client.operation import Again, Operation, as_it_is, operation
 from jobd.client.retry import TIMEOUT_S, Nodes, Retry
 
@@ -126,10 +126,18 @@ class AsyncCalls:
         connection = await self._connect()
         return await connection.watch(address, timeout_s)
 
+    async def connect_actors(self) -> None:
+        """Link this process to the node: `actors.connect`, with this client's address and token.
+
+        From then on other processes find the named actors of this one. A process has one link, so
+        one that is there stays. Raises ActorUnavailable, Unauthenticated, Forbidden, Conflict.
+        """
+        await asyncio.to_thread(connect_actors, self.address, self._nodes.token)
+
     async def get_actor(self, name: str, *, namespace: str = NAMESPACE) -> ActorHandle:
         """Return a handle of the user's actor that has a name. Raises NotFound.
 
-        Its calls go over the process's own link (`actors.connect`), which the first use makes.
+        Its calls go over the process's own link, which the first use makes.
         """
         token = self._nodes.token
         return await asyncio.to_thread(find_actor, self.address, token, name, namespace)

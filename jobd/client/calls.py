@@ -14,7 +14,7 @@ from jobd.client.address import find_nodes
 from jobd.client.artifact import Writer
 from jobd.client.flow import Flow
 from jobd.client.follow import Follow, Gap, items_of
-from jobd.client.handles import NAMESPACE, find_actor
+from jobd.client.handles import NAMESPACE, connect_actors, find_actor
 from jobd.client.operation import Again, Operation, as_it_is, operation
 from jobd.client.pool import Pool
 from jobd.client.retry import TIMEOUT_S, Nodes, Retry
@@ -116,10 +116,18 @@ class Calls:
         with self._pool.connection(self._timeout_s) as connection:
             return connection.watch(address, timeout_s)
 
+    def connect_actors(self) -> None:
+        """Link this process to the node: `actors.connect`, with this client's address and token.
+
+        From then on other processes find the named actors of this one. A process has one link, so
+        one that is there stays. Raises ActorUnavailable, Unauthenticated, Forbidden, Conflict.
+        """
+        connect_actors(self.address, self._nodes.token)
+
     def get_actor(self, name: str, *, namespace: str = NAMESPACE) -> ActorHandle:
         """Return a handle of the user's actor that has a name. Raises NotFound.
 
-        Its calls go over the process's own link (`actors.connect`), which the first use makes.
+        Its calls go over the process's own link, which the first use makes.
         """
         return find_actor(self.address, self._nodes.token, name, namespace)
 

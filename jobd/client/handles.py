@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from actors import ActorHandle
 
-__all__ = ["NAMESPACE", "find_actor"]
+__all__ = ["NAMESPACE", "connect_actors", "find_actor"]
 
 NAMESPACE = "default"
 
 
-def find_actor(address: str, token: str, name: str, namespace: str) -> ActorHandle:
-    """Return the actor of a name, over this process's link, which the first use makes.
-
-    A process has one link: one that `actors.connect` made before is used. Raises NotFound.
-    """
+def connect_actors(address: str, token: str) -> None:
+    """Link this process to a node, unless it has a link: a process has one."""
     from actors.runtime.remote.process import process
-    from actors.runtime.remote.verbs import connect, get_actor
+    from actors.runtime.remote.verbs import connect
 
     if process().connection is None:
         connect(f"tcp://{address}", token=token)
+
+
+def find_actor(address: str, token: str, name: str, namespace: str) -> ActorHandle:
+    """Return the actor of a name, over this process's link. Raises NotFound."""
+    from actors.runtime.remote.verbs import get_actor
+
+    connect_actors(address, token)
     return get_actor(name, namespace=namespace)
