@@ -6,7 +6,9 @@ Rules:
 2. Clients reach clients. The node's children can't be reached this way.
 3. Who has been in contact with a process is told when it is lost, and when it is back on another
    connection, since what was on its way then may be lost.
-4. A process that doesn't read delays nobody: what is for it is refused with Busy.
+4. A process that doesn't read delays nobody: questions for it are refused with Busy. The rest that
+   is dropped (tells stay lost) is made up for once it reads again, as after a broken connection:
+   both sides repeat what they wait for.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Relay:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._lost_s: dict[str, float] = {}  # when, of those without a good-bye
+        self._dropped: dict[str, set[str]] = {}  # whose messages, by whom they were for
 
     def forward(self, source: Peer, lane: Lane, header: Header, frames: list[Frame]) -> None:
         """Send a message on to the process that it is for. Raises BadFrame, Forbidden."""
@@ -53,7 +56,7 @@ class Relay:
         is_bulk = lane == source.bulk and target.bulk is not None
         to = target.bulk if is_bulk and target.bulk is not None else target.lane
         wire = link.wire_of(to)
-        if wire.backlog_bytes(to) > limits.OUTBOX_BYTES // 2:
+        if wire.is_congested(to):
             self._refuse(source, target, frames[1])
         else:
             wire.send_message(to, [_stamp(source), *frames[1:]])
@@ -83,15 +86,33 @@ class Relay:
         for process in peer.contacts:
             self._send_as(peer, self._link.peers[process], Kind.HELLO)
 
+    def make_up(self) -> None:
+        """Have processes that read again, and those who sent to them, repeat what they wait for."""
+        link = self._link
+        for process, sources in list(self._dropped.items()):
+            target = link.peers.get(process)
+            if target is not None:
+                lanes = (target.lane, target.bulk or target.lane)
+                if any(link.wire_of(lane).is_congested(lane) for lane in lanes):
+                    continue
+                for source in sources & link.peers.keys():
+                    self._send_as(link.peers[source], target, Kind.HELLO)
+                    self._send_as(target, link.peers[source], Kind.HELLO)
+            del self._dropped[process]
+
     def _tell_gone(self, peer: Peer, process: str, error: JobdError) -> None:
         peer.send(self._link.encode(Kind.GONE, dst=process, body=encode_error(error)))
 
     def _refuse(self, source: Peer, target: Peer, batch: bytes) -> None:
         """Answer each question of a batch; only here it is decoded. Raises BadFrame."""
-        error = encode_error(Busy(f"{target.node} doesn't read what it is sent"))
-        for asked in decode_frame(batch):
-            if asked.kind == Kind.ASK:
-                self._send_as(target, source, Kind.ERROR, corr=asked.corr, body=error)
+        busy = Busy(f"{target.node} doesn't read what it is sent")
+        error = encode_error(busy)
+        for envelope in decode_frame(batch):
+            if envelope.kind == Kind.ASK:
+                self._send_as(target, source, Kind.ERROR, corr=envelope.corr, body=error)
+            else:
+                self._dropped.setdefault(target.node, set()).add(source.node)
+        self._link.refuse(source, "a relayed message", busy)
 
     def _send_as(self, peer: Peer, to: Peer, kind: Kind, **fields: object) -> None:
         """Send an envelope in the name of a process."""

@@ -43,7 +43,7 @@ _send: Final = zmq.backend.Socket.send
 _receive: Final = zmq.backend.Socket.recv
 _option: Final[Callable[[Any, int], Any]] = zmq.backend.Socket.get
 _RETRY_S: Final = 0.02
-_RECONNECT_MS: Final = (100, 5_000)  # first and longest; ZeroMQ adds its own jitter
+_RECONNECT_MS: Final = (100, 1_000)  # first and longest; ZeroMQ adds its own jitter
 
 
 class _Outbox:
@@ -114,10 +114,12 @@ class Wire:
         outbox.messages.append(list(frames))
         self._added(lane, outbox, _size_of(frames))
 
-    def backlog_bytes(self, lane: Lane) -> int:
-        """Return how much the socket has not yet taken for a lane."""
+    def is_congested(self, lane: Lane) -> bool:
+        """Say whether a lane is halfway to being lost for what the socket hasn't taken."""
         outbox = self._outboxes.get(lane)
-        return outbox.size if outbox is not None else 0
+        return outbox is not None and (
+            2 * outbox.size > limits.OUTBOX_BYTES or 2 * outbox.count > limits.OUTBOX_ENVELOPES
+        )
 
     def drop(self, lane: Lane) -> None:
         """Forget what is still to be sent to a lane."""
@@ -177,8 +179,9 @@ class Wire:
 
     def flush(self) -> None:
         """Hand the socket what it takes."""
-        for lane in list(self._outboxes):
-            outbox = self._outboxes[lane]
+        for lane, outbox in list(self._outboxes.items()):
+            if self._outboxes.get(lane) is not outbox:
+                continue  # it was dropped with a lane before it
             try:
                 self._empty(lane, outbox)
             except zmq.Again:
