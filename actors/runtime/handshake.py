@@ -150,8 +150,7 @@ class Handshake:
         if before is not None:
             del link.lanes[before]
             link.wire_of(before).drop(before)
-            known.resume()
-            link.relay.resumed(known)
+            link.resume(known)
 
     def still_admits(self, peer: Peer) -> bool:
         """Say whether a neighbour may stay; one that may not is told, and lost."""
@@ -185,8 +184,7 @@ class Handshake:
         elif node is not None and node.incarnation == hello.incarnation:
             if self._was_broken:
                 self._was_broken = False
-                for peer in list(link.peers.values()):
-                    peer.resume()
+                link.resume(node)
         else:
             for known in set(link.lanes.values()):
                 link.lose(known.node, "it was restarted")

@@ -172,12 +172,17 @@ def _on_cancel(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None
 
 
 def _on_watch(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
-    _check_scope(peer, "a watch", _WATCH_SCOPE)
     watcher, address = envelope.src, link.local(envelope.dst)
     if not watcher.startswith(peer.prefix):
         raise BadFrame(f"{watcher[:128]} is not of {peer.node}")
-    if len(peer.watched) >= limits.WATCHES_PER_PEER:
-        raise Busy(f"{limits.WATCHES_PER_PEER} watches of {peer.node}")
+    try:
+        _check_scope(peer, "a watch", _WATCH_SCOPE)
+        if len(peer.watched) >= limits.WATCHES_PER_PEER and (watcher, address) not in peer.watched:
+            raise Busy(f"{limits.WATCHES_PER_PEER} watches of {peer.node}")
+    except JobdError as error:  # else the watcher would wait for ever
+        refused = Terminated(envelope.dst, f"not watched: {error.message}")
+        peer.carry(watcher, Letter(refused, None, address))
+        raise
     cell = link.engine.cells.get(address)
     if cell is None:
         peer.carry(watcher, Letter(Terminated(envelope.dst, "unknown"), None, address))

@@ -256,6 +256,7 @@ class Link:
     # -- liveness
 
     def _tick(self) -> None:
+        self._timer = self.engine.call_later(limits.HEARTBEAT_S, self._tick)
         now_s = self.engine.clock.monotonic_s()
         was_late = now_s - self._last_tick_s > 2 * limits.HEARTBEAT_S
         self._last_tick_s = now_s
@@ -273,7 +274,7 @@ class Link:
         if self.connects and not self.lanes and self.refusal is None:
             self._wire.drop(_NODE)  # earlier hellos
             self.handshake.say_hello(_NODE)
-        self._timer = self.engine.call_later(limits.HEARTBEAT_S, self._tick)
+        self.relay.make_up()
 
     def lose(
         self, process: str, reason: str, error: JobdError | None = None, *, ended: bool = False
@@ -302,9 +303,15 @@ class Link:
         if lane == peer.bulk:
             del self.lanes[lane]
             peer.bulk = None
-            peer.resume()
+            self.resume(peer)
         else:
             self.lose(peer.node, reason)
+
+    def resume(self, peer: Peer) -> None:
+        """Go on after a broken connection with a neighbour, also with whom it leads to."""
+        for each in [each for each in self.peers.values() if peer in (each, each.via)]:
+            each.resume()
+        self.relay.resumed(peer)
 
     def close(self) -> None:
         """Part with every peer; they hear of it at once."""

@@ -74,6 +74,7 @@ class Peer:
         link, engine = self.link, self.link.engine
         message = letter.message
         if message.__class__ is Terminated:
+            self.watched.pop((address, message.address), None)
             message = Terminated(link.absolute(message.address), message.reason)
         try:
             name, raw, blobs = link.vocabulary.encode(message)
@@ -126,10 +127,15 @@ class Peer:
             self.link.send(peer, part, blobs)
 
     def resume(self) -> None:
-        """Go on after a broken connection: repeat what has no answer yet; streams have ended."""
+        """Go on after a broken connection: repeat what has no answer yet, also watches.
+
+        Streams have ended.
+        """
         self._forget_expired()
         for _reply, part, blobs in list(self._asked.values()):
             self.send(part, blobs)
+        for watcher, address in list(self._watches):  # who has ended meanwhile is told again
+            self.watch(address, watcher)
         self._end_streams("the connection was broken")
 
     def _full(self) -> str:

@@ -9,7 +9,20 @@ import pytest
 
 from actors import limits
 from actors.errors import ActorUnavailable, Busy
-from actors.runtime import Invoke, LoopFuture, LoopHost, Ping
+from actors.runtime import (
+    Context,
+    Effects,
+    Invoke,
+    LoopActor,
+    LoopFuture,
+    LoopHost,
+    Ping,
+    Reply,
+    Terminated,
+    Watch,
+    handles,
+    wire,
+)
 from actors.runtime.link import Link
 from tests.integration.runtime.test_clients import (
     Cluster,
@@ -23,6 +36,31 @@ from tests.integration.runtime.test_clients import (
 )
 from tests.unit.runtime.messages import Count
 
+WORDS = 30_000
+
+
+class Watcher(LoopActor):
+    """Watches the address that a call names."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    @handles(Invoke)
+    def watch(self, message: Invoke, context: Context) -> Effects:
+        return [Watch(message.method)]
+
+    @handles(Terminated)
+    def note(self, message: Terminated, context: Context) -> None:
+        self.ended.append(message.address)
+
+
+class Wordy(LoopActor):
+    """Answers a short question at length."""
+
+    @handles(Invoke)
+    def answer(self, message: Invoke, context: Context) -> Effects:
+        return [Reply(context.reply, "x" * WORDS)]
+
 
 class Proxy:
     """Carries bytes to a node, until it is told to cut or to hold them."""
@@ -32,7 +70,8 @@ class Proxy:
         self._target = (host, int(port))
         self._writers: list[asyncio.StreamWriter] = []
         self._flows = asyncio.Event()
-        self._flows.set()
+        self._returns = asyncio.Event()
+        self.let_go()
         self.connections = 0
 
     async def start(self) -> str:
@@ -44,13 +83,18 @@ class Proxy:
         self.connections += 1
         there, to_node = await asyncio.open_connection(*self._target)
         self._writers += (writer, to_node)
-        await asyncio.gather(self._pass(reader, to_node), self._pass(there, writer))
+        await asyncio.gather(
+            self._pass(reader, to_node, self._flows), self._pass(there, writer, self._returns)
+        )
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                await self._flows.wait()
+                await flows.wait()
                 writer.write(data)
+                await writer.drain()
         writer.close()
 
     def cut(self) -> None:
@@ -62,9 +106,19 @@ class Proxy:
     def hold(self) -> None:
         """Pass nothing on from now on."""
         self._flows.clear()
+        self._returns.clear()
+
+    def hold_answers(self) -> None:
+        """Pass nothing on to the client from now on."""
+        self._returns.clear()
+
+    def let_go(self) -> None:
+        """Pass all on again."""
+        self._flows.set()
+        self._returns.set()
 
     async def close(self) -> None:
-        self._flows.set()
+        self.let_go()
         self.cut()
         self._server.close()
         await self._server.wait_closed()
@@ -209,6 +263,110 @@ def test_who_does_not_read_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(Busy, match="doesn't read"):
             await next(future for future in futures if future.done)
         assert "b" in cluster.link.peers
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_answers_dropped_for_who_did_not_read_come_once_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "OUTBOX_BYTES", 8 * 1024 * 1024)
+    monkeypatch.setattr(limits, "PEER_TIMEOUT_S", 15)
+    monkeypatch.setattr(wire, "_QUEUED_MESSAGES", 4)
+
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        caller, _ = await behind(cluster, proxy, "a")
+        callee, _ = await cluster.linked("b")
+        callee.spawn(Wordy, "jobd://b/wordy")
+        assert len(await caller.ask("jobd://b/wordy", Invoke("any"))) == WORDS
+        proxy.hold_answers()
+        futures: list[LoopFuture[str]] = []
+        while not any(each.error.code == "busy" for each in cluster.refusals):
+            assert len(futures) < 2_000
+            futures.append(caller.ask("jobd://b/wordy", Invoke("any")))
+            await asyncio.sleep(0.002)
+        proxy.let_go()
+        done = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 15)
+        # Of an answer that its sender had no room to keep it is known that it is lost.
+        assert {type(each) for each in done} <= {str, ActorUnavailable, Busy}
+        assert type(await caller.ask("jobd://b/wordy", Invoke("any"))) is str
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_a_watch_outlives_a_broken_connection() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        host, _ = await behind(cluster, proxy, "a")
+        watcher = Watcher()
+        host.spawn(lambda: watcher, "jobd://a/watcher")
+        host.tell("jobd://a/watcher", Invoke("jobd://n1/porter"))
+        await until(lambda: cluster.link.peers["a"].watched)
+        before = proxy.connections
+        proxy.cut()
+        await until(lambda: proxy.connections > before and "a" in cluster.link.peers)
+        assert await host.ask("jobd://n1/porter", Ping()) is not None
+        await cluster.host.stop("/porter")
+        await until(lambda: watcher.ended)
+        assert watcher.ended == ["jobd://n1/porter"]
+        await proxy.close()
+
+    run(scenario)
+
+
+def test_watches_of_what_has_ended_take_no_room() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        host, _ = await cluster.linked("a")
+        watcher = Watcher()
+        host.spawn(lambda: watcher, "jobd://a/watcher")
+        for n in range(3):
+            cluster.host.spawn(Echo, f"/echo/{n}")
+            host.tell("jobd://a/watcher", Invoke(f"jobd://n1/echo/{n}"))
+            await until(lambda: cluster.link.peers["a"].watched)
+            await cluster.host.stop(f"/echo/{n}")
+            await until(lambda: not cluster.link.peers["a"].watched)
+        await until(lambda: len(watcher.ended) == 3)
+
+    run(scenario)
+
+
+def test_a_refused_watch_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WATCHES_PER_PEER", 0)
+
+    async def scenario(cluster: Cluster) -> None:
+        host, _ = await cluster.linked("a")
+        watcher = Watcher()
+        host.spawn(lambda: watcher, "jobd://a/watcher")
+        host.tell("jobd://a/watcher", Invoke("jobd://n1/porter"))
+        await until(lambda: watcher.ended)
+
+    run(scenario)
+
+
+def test_a_connection_lost_with_its_second_lane_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 1)
+
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        await behind(cluster, proxy, "a")
+        await until(lambda: cluster.link.peers["a"].bulk)
+        other, _ = await cluster.linked("b")
+        peer = cluster.link.peers["a"]
+        node = cluster.link._wire
+        proxy.cut()
+        await asyncio.sleep(0.05)  # ZeroMQ knows of it, the node doesn't yet
+        for text in (b"x", b"x" * 200_000):
+            cluster.host.tell("jobd://a/echo", Invoke("any", (text,)))
+        cluster.host.tell("jobd://b/echo", Invoke("any"))
+        node.flush()
+        assert peer.is_lost
+        assert not node._outboxes
+        assert await other.ask("jobd://n1/porter", Ping()) is not None
         await proxy.close()
 
     run(scenario)
