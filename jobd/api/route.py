@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -17,11 +18,11 @@ from typing import Any, Final
 import msgspec
 
 from actors.core.audit import AuditDraft
-from actors.errors import InvalidInput, Unavailable
+from actors.errors import InvalidInput, Unauthenticated, Unavailable
 from jobd.api.audit import Origin, recorded
-from jobd.api.call import Answer, Call, Clock, Reply
+from jobd.api.call import Answer, Call, Clock, Items, Reply, Stream
 from jobd.api.gateway import Gateway
-from jobd.api.principal import Principal, Scope
+from jobd.api.principal import Principal, Scope, is_valid
 from jobd.api.query import NoQuery, ReadQuery, parse_query
 
 __all__ = ["JSON", "SSE", "Handler", "Request", "Route", "encode_value", "perform"]
@@ -94,9 +95,21 @@ class Request:
 async def perform(route: Route, gateway: Gateway, clock: Clock, request: Request) -> Answer:
     """Have the handler of an admitted request answer it; a change is recorded with its outcome."""
     if not route.changes:
-        return await _perform(route, gateway, clock, request)
+        answer = await _perform(route, gateway, clock, request)
+        if isinstance(answer, Stream):
+            return Stream(_while_valid(answer.items, gateway, clock, request.principal))
+        return answer
     with recorded(gateway.audit, audit_draft(route, request, clock())):
         return await _perform(route, gateway, clock, request)
+
+
+async def _while_valid(items: Items, gateway: Gateway, clock: Clock, principal: Principal) -> Items:
+    """Give a stream's items as long as its listener's token is one. Raises Unauthenticated."""
+    async with aclosing(items) as batches:
+        async for batch in batches:
+            if not is_valid(gateway.view, principal, clock()):
+                raise Unauthenticated(f"the token {principal.token_id} is not valid any more")
+            yield batch
 
 
 def audit_draft(route: Route, request: Request, now_ms: int) -> AuditDraft:

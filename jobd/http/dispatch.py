@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from actors import limits
-from actors.errors import Busy, TooLarge
+from actors.errors import Busy, TooLarge, Unauthenticated
 from jobd.api.audit import Origin
 from jobd.api.call import Clock, File, Reply, Stream
 from jobd.api.gateway import Gateway
@@ -120,7 +120,8 @@ def _send_file(file: File) -> web.FileResponse:
 
 async def _send_items(request: web.Request, answer: Stream) -> web.StreamResponse:
     stream = await EventStream.open(request)
-    async with aclosing(answer.items) as batches:
-        async for items in batches:
-            await stream.send(items)
+    with suppress(Unauthenticated):  # the stream ends: who comes back is answered 401
+        async with aclosing(answer.items) as batches:
+            async for items in batches:
+                await stream.send(items)
     return stream.response

@@ -116,6 +116,17 @@ def test_tokens_are_minted_used_and_revoked(served: Facade) -> None:
     assert served.api("DELETE", f"/tokens/{made.json['id']}").status == 404
 
 
+def test_a_revoked_token_hears_nothing_more(served: Facade) -> None:
+    token = served.do(served.gateway.mint, "read")
+    authorization = {"Authorization": f"Bearer {token}"}
+    with served.stream("/events/stream?types=order", **authorization) as frames:
+        served.api("POST", "/events", {"type": "order", "data": {"n": 1}})
+        assert next(frames)[2]["data"] == {"n": 1}
+        served.do(served.gateway.revoke, token)
+        served.api("POST", "/events", {"type": "order", "data": {"n": 2}})
+        assert list(frames) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
