@@ -89,13 +89,20 @@ class ThreadWorkers:
         name = f"actor {self._plan.title}"
         threading.Thread(target=target, args=(number,), name=name, daemon=True).start()
 
+    # -- the loop's thread, for one of the actor's
+
+    def _tell(self, whom: Callable[[Any], object], what: Any) -> None:
+        """Pass on an answer or an end, unless the incarnation has ended: then it doesn't count."""
+        if not self._is_ended:
+            whom(what)
+
     # -- the actor's threads
 
     def _make(self, number: int) -> None:
         try:
             self._instance = self._plan.build()
         except BaseException as error:
-            self._post(partial(self._employer.not_made, error))
+            self._post(partial(self._tell, self._employer.not_made, error))
             return
         self._is_made = True
         self._serve(number)
@@ -105,7 +112,7 @@ class ThreadWorkers:
             try:
                 self._run(letter)
             except BaseException as error:
-                self._post(partial(self._employer.crashed, error))
+                self._post(partial(self._tell, self._employer.crashed, error))
                 return
             del letter  # while the thread sleeps, its arguments needn't live
 
@@ -136,7 +143,7 @@ class ThreadWorkers:
             if method.streams:
                 value = Feed(cast(Outlet, reply), self._post).run(value)
         except Exception as error:
-            self._post(partial(letter.fail, failure(self._plan, letter, error)))
+            self._post(partial(self._tell, letter.fail, failure(self._plan, letter, error)))
         else:
             if reply is not None:
-                self._post(partial(reply.set, value))
+                self._post(partial(self._tell, reply.set, value))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 
 import pytest
 
@@ -144,6 +146,63 @@ def test_kill_with_a_restart_ends_the_incarnation_only() -> None:
     actors.kill(counter, no_restart=False)
     with pytest.raises(ActorDied):
         counter.add.remote().get(timeout=5)
+
+
+class Twice:
+    """Crashes, or answers, once its gate is open."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Twice.made += 1
+        self.number = Twice.made
+
+    def crash_at(self, name: str) -> None:
+        assert plain.GATES.setdefault(name, threading.Event()).wait(10)
+        raise SystemExit(name)
+
+    def pass_at(self, name: str) -> int:
+        number = self.number
+        assert plain.GATES.setdefault(f"{name} {number}", threading.Event()).wait(10)
+        return number
+
+    def which(self) -> int:
+        return self.number
+
+
+def test_an_incarnation_crashes_once_and_not_for_the_next_one() -> None:
+    Twice.made = 0
+    actor = actors.remote(Twice).options(max_concurrency=2, max_restarts=5).remote()
+    crashing = [actor.crash_at.remote("two crashes") for _ in range(2)]
+    until_it_runs(actor)
+    open_gate("two crashes")
+    for ref in crashing:
+        with pytest.raises(ActorUnavailable):
+            ref.get(timeout=5)
+    assert actor.which.remote().get(timeout=5) == 2
+    assert (row_of(actor).incarnation, Twice.made) == (2, 2)
+    late = actor.crash_at.remote("late crash")
+    until_it_runs(actor)
+    actors.kill(actor, no_restart=False)
+    assert actor.which.remote().get(timeout=5) == 3
+    open_gate("late crash")
+    with pytest.raises(ActorUnavailable):
+        late.get(timeout=5)
+    time.sleep(0.1)
+    assert actor.which.remote().get(timeout=5) == 3
+
+
+def test_a_call_that_is_run_again_is_answered_by_the_new_incarnation() -> None:
+    Twice.made = 0
+    actor = actors.remote(Twice).options(max_restarts=5, max_task_retries=1).remote()
+    ref = actor.pass_at.remote("again")
+    until_it_runs(actor)
+    actors.kill(actor, no_restart=False)
+    open_gate("again 1")
+    with pytest.raises(actors.AskTimeout):
+        ref.get(timeout=0.2)
+    open_gate("again 2")
+    assert ref.get(timeout=5) == 2
 
 
 def test_kill_does_not_wait_for_a_method_that_runs() -> None:
