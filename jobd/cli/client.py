@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from actors.model.ids import make_id
 from jobd.cli import failure
-from jobd.cli.discovery import Found
+from jobd.cli.discovery import DEFAULT_URL, Found
 from jobd.cli.failure import Failure
 
 __all__ = ["PREFIX", "Answer", "Client", "Refused", "Unreachable"]
@@ -75,7 +75,7 @@ class Client:
 
     def _go(self, found: Found) -> None:
         self._nodes = [_split(url) for url in found.urls]
-        self._source, self._token = found.source, found.token
+        self._source, self._token = found.source, _checked(found.token)
 
     @property
     def url(self) -> str:
@@ -260,10 +260,30 @@ def _failed(answer: Answer) -> Refused:
 
 
 def _split(url: str) -> SplitResult:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Failure(f"{url!r} is no URL of a node", exit_code=failure.USAGE)
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # its port, or the brackets of an address
+        usable = False
+    if not usable:
+        raise Failure(
+            f"{url!r} is no URL of a node",
+            remedy=f"Give one like {DEFAULT_URL}.",
+            exit_code=failure.USAGE,
+        )
     return parts
+
+
+def _checked(token: str | None) -> str | None:
+    """Return a token without what a file or a shell left around it; never shown in an error."""
+    token = token.strip() if token else None
+    if token and not (token.isascii() and token.isprintable()):
+        raise Failure(
+            "the token is not one of JobD's: it has other characters than they have",
+            remedy="Give it as `jobctl token create` printed it.",
+            exit_code=failure.CREDENTIAL,
+        )
+    return token
 
 
 def _target(path: str, query: dict[str, Any] | None) -> str:

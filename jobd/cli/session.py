@@ -31,6 +31,8 @@ class Session:
         """Return the id that an id, a unique id prefix or a name (the newest job's) stands for."""
         if is_id(reference):
             return reference
+        if not reference:  # an unset variable of a script; as a filter it would be any job
+            raise Failure("the job's id or name is empty", exit_code=USAGE)
         named = self.client.get("/jobs", name=reference, limit=1)["items"]
         if named:
             return str(named[0]["id"])

@@ -65,6 +65,34 @@ def test_refused_credentials_are_77(served: Facade, jobctl: Jobctl) -> None:
     assert jobctl("--token", reader, "job", "create", "j", "--", "true").code == 77
 
 
+def test_a_token_with_its_line_end_is_taken(served: Facade, jobctl: Jobctl) -> None:
+    assert jobctl("--token", f"{served.token}\n", "job", "list").code == 0
+
+
+@pytest.mark.parametrize("token", ["jobd_a\nb", "jobd_€", "jobd_\x00"])
+def test_a_token_that_is_none_is_77_and_not_shown(jobctl: Jobctl, token: str) -> None:
+    ran = jobctl("--token", token, "job", "list")
+    assert ran.code == 77
+    assert "the token is not one" in ran.err
+    assert token not in ran.err
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://[::1", "ftp://x", "http://x:y"])
+def test_what_is_no_url_is_64_with_a_remedy(jobctl: Jobctl, url: str) -> None:
+    ran = jobctl("--url", url, "job", "list")
+    assert ran.code == 64
+    assert f"{url!r} is no URL of a node" in ran.err
+    assert "Give one like" in ran.err
+
+
+@pytest.mark.parametrize("verb", ["get", "cancel", "delete", "retry", "logs", "wait", "why"])
+def test_an_empty_reference_is_no_job(jobctl: Jobctl, verb: str) -> None:
+    assert jobctl("job", "create", "one", "-t", "command", "true").code == 0
+    ran = jobctl("job", verb, "")
+    assert ran.code == 64
+    assert "is empty" in ran.err
+
+
 def test_full_disk_is_70_at_once(served: Facade, jobctl: Jobctl) -> None:
     served.gateway.broken = ReadOnly("the disk is full", remedy="Make room.")
     began = time.monotonic()
