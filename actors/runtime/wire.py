@@ -6,7 +6,8 @@ Rules, each the cure of a trap:
 2. All envelopes with the same header that are sent to a lane within a tick go out as one batch.
    What has blobs, and what is relayed, is a message of its own; it keeps its order among its like.
 3. A send never blocks: what the socket doesn't take stays here, in order, up to OUTBOX_ENVELOPES
-   and OUTBOX_BYTES; then the lane is lost.
+   and OUTBOX_BYTES; then the lane is lost. The socket's own queue is bounded in messages only, so
+   of large ones it is given no more than half of OUTBOX_BYTES that have not left.
 4. A lane of a ROUTER is the id that the ROUTER itself gave a connection: no peer can choose one,
    and a connection can't take over another's.
 5. The socket is used on the loop's thread only.
@@ -35,7 +36,7 @@ _BATCH_BYTES: Final = limits.ENVELOPE_BYTES // 2  # with one more part it stays 
 _BATCH_PARTS: Final = limits.ENVELOPES_PER_FRAME
 _FRAMES: Final = 2 + limits.BLOBS_PER_MESSAGE
 _QUEUED_MESSAGES: Final = 128  # in the socket, for each lane; the rest waits here
-_UNCOPIED_BYTES: Final = 1024 * 1024  # from here on ZeroMQ sends from our memory
+_LARGE_BYTES: Final = 256 * 1024  # from here on ZeroMQ sends from our memory, and tells when
 _LINGER_MS: Final = 200
 _MORE: Final = zmq.NOBLOCK | zmq.SNDMORE
 # pyzmq's own methods, without the conveniences on top of them: they are half of a small message.
@@ -90,6 +91,7 @@ class Wire:
         self._on_message = on_message
         self._on_lost = on_lost
         self._outboxes: dict[Lane, _Outbox] = {}
+        self._leaving: dict[Lane, deque[tuple[zmq.MessageTracker, int]]] = {}  # large ones
         self._is_due = False
         self._descriptor = int(socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._descriptor, self._pump)
@@ -124,6 +126,7 @@ class Wire:
     def drop(self, lane: Lane) -> None:
         """Forget what is still to be sent to a lane."""
         self._outboxes.pop(lane, None)
+        self._leaving.pop(lane, None)
 
     def close(self) -> None:
         """Send what is left, and close."""
@@ -216,13 +219,26 @@ class Wire:
 
     def _put(self, lane: Lane, frames: list[Frame]) -> None:
         """Send a message, or raise zmq.Again with none of it sent."""
+        is_large = _size_of(frames) >= _LARGE_BYTES
+        if is_large and self._has_much_leaving(lane):
+            raise zmq.Again
         socket = self._socket
-        is_copied = len(frames) == 2 or _size_of(frames) < _UNCOPIED_BYTES
         if self._lane is None:
             _send(socket, lane, _MORE)
-        for frame in frames[:-1]:
-            _send(socket, frame, _MORE, is_copied)
-        _send(socket, frames[-1], zmq.NOBLOCK, is_copied)
+        last = len(frames) - 1
+        for n, frame in enumerate(frames):
+            flags = _MORE if n < last else zmq.NOBLOCK
+            if is_large and len(frame) >= limits.BLOB_FROM_BYTES:
+                tracker = _send(socket, memoryview(frame), flags, False, True)
+                self._leaving.setdefault(lane, deque()).append((tracker, len(frame)))
+            else:
+                _send(socket, frame, flags)
+
+    def _has_much_leaving(self, lane: Lane) -> bool:
+        leaving = self._leaving.get(lane, deque())
+        while leaving and leaving[0][0].done:
+            leaving.popleft()
+        return 2 * sum(size for _, size in leaving) > limits.OUTBOX_BYTES
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:

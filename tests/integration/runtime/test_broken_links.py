@@ -297,6 +297,35 @@ def test_answers_dropped_for_who_did_not_read_come_once_it_does(
     run(scenario)
 
 
+def test_large_bytes_for_who_does_not_read_take_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "OUTBOX_BYTES", 8 * 1024 * 1024)
+    monkeypatch.setattr(limits, "HEARTBEAT_S", 1)
+
+    async def scenario(cluster: Cluster) -> None:
+        proxy = Proxy(cluster.link.endpoint)
+        callee, _ = await behind(cluster, proxy, "b")
+        callee.spawn(Echo, "jobd://b/echo")
+        caller, _ = await cluster.linked("a")
+        large = b"x" * 1024 * 1024
+        assert await caller.ask("jobd://b/echo", Invoke("size", (large,))) == len(large)
+        proxy.hold_answers()
+        sent = 0
+        while not any(each.error.code == "busy" for each in cluster.refusals):
+            sent += 1
+            assert sent < 60  # 8 MiB are here, the rest is in the buffers of sockets
+            caller.tell("jobd://b/echo", Invoke("size", (large,)))
+            await caller.ask("jobd://n1/porter", Ping())
+            await asyncio.sleep(0.01)
+        proxy.let_go()
+        await until(lambda: not cluster.link._wire._outboxes)
+        assert await caller.ask("jobd://b/echo", Invoke("size", (large,))) == len(large)
+        await proxy.close()
+
+    run(scenario)
+
+
 def test_a_watch_outlives_a_broken_connection() -> None:
     async def scenario(cluster: Cluster) -> None:
         proxy = Proxy(cluster.link.endpoint)
