@@ -109,20 +109,19 @@ class AuditSegments:
 
     def prune(self, now_ms: int) -> int:
         """Drop the oldest segments past the limits: first the record that says so, then they."""
-        segments = _segments(self._directory)[:-1]
-        sizes = [path.stat().st_size for path in segments]
+        segments = _segments(self._directory)
+        sizes = [path.stat().st_size for path in segments[:-1]]
         excess = sum(sizes) - limits.AUDIT_KEEP_BYTES
         oldest_s = now_ms / 1000 - limits.AUDIT_KEEP_S
         gone: list[Path] = []
-        for path, size in zip(segments, sizes, strict=True):
+        for path, size in zip(segments[:-1], sizes, strict=True):
             if excess <= 0 and path.stat().st_mtime >= oldest_s:
                 break
             gone.append(path)
             excess -= size
         if not gone:
             return 0
-        last = _lines(gone[-1])[-1]
-        through = decode_line(last).n
+        lines = _lines(gone[-1]) or [b""]  # what stands there may be no record any more
         self.append(
             [
                 AuditDraft(
@@ -131,8 +130,8 @@ class AuditSegments:
                     decision="allowed",
                     outcome="ok",
                     actor="node",
-                    subject=str(through),
-                    args=digest_of(last),
+                    subject=str(_first_of(segments[len(gone)]) - 1),
+                    args=digest_of(lines[-1]),
                 )
             ]
         )
@@ -166,8 +165,15 @@ class AuditSegments:
 
     def verify(self, kept: Head | None) -> Verdict:
         """Walk over the whole chain."""
+        while True:
+            paths = _segments(self._directory)
+            verdict = self._verify(paths, kept)
+            if not verdict.problem or paths == _segments(self._directory)[: len(paths)]:
+                return verdict  # else retention dropped some meanwhile: look at the rest
+
+    def _verify(self, paths: list[Path], kept: Head | None) -> Verdict:
         end, walk = self.head.n, Walk(kept)
-        for path in _segments(self._directory):
+        for path in paths:
             for number, line in enumerate(_lines(path), 1):
                 if _first_of(path) + number - 1 > end:
                     break

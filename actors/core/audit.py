@@ -154,7 +154,7 @@ class Walk:
         elif record.n != self._head.n + 1:
             self.problem = f"{where}: record {record.n} follows {self._head.n}"
         self._head = Head(record.n, digest_of(line))
-        if record.operation == PRUNED:
+        if record.operation == PRUNED and record.subject.isdecimal():
             self._pruned = Head(int(record.subject), record.args)
         self._met_kept = self._met_kept or self._head == self._kept
 

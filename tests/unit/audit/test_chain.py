@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors import limits
+from actors.backends import audit_log
 from actors.backends.audit_log import AuditSegments
 from actors.core.audit import PRUNED, AuditDraft, AuditRecord, Head
 from actors.errors import ReadOnly
@@ -169,6 +170,42 @@ def test_retention_by_age(many_segments: AuditSegments) -> None:
     assert many_segments.prune(limits.AUDIT_KEEP_S * 1000 + DAY_MS) == 4
     assert problem(many_segments) == ""
     assert problem(reopen(many_segments)) == ""
+
+
+def test_retention_during_a_check_is_no_tampering(
+    many_segments: AuditSegments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_KEEP_BYTES", 1500)
+    read = audit_log._lines
+    looks: list[Path] = []
+
+    def look(path: Path) -> list[bytes]:
+        looks.append(path)
+        if len(looks) == 2:
+            many_segments.prune(8)
+        return read(path)
+
+    monkeypatch.setattr(audit_log, "_lines", look)
+    assert problem(many_segments) == ""
+    assert len(looks) > len(files(many_segments))
+
+
+@pytest.mark.parametrize("harm", [b"", b"no record\n"])
+def test_retention_goes_on_over_what_is_no_record(
+    many_segments: AuditSegments, monkeypatch: pytest.MonkeyPatch, harm: bytes
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_KEEP_BYTES", 1500)
+    for file in files(many_segments)[:-1]:
+        file.write_bytes(harm)
+    os.truncate(files(many_segments)[0], 5000)
+    assert many_segments.prune(8) > 0
+    assert problem(many_segments)
+
+
+def test_a_forged_record_of_retention_stops_no_check(trail: AuditSegments) -> None:
+    trail.append([draft("a"), draft(PRUNED, subject="²")])
+    trail.append([draft("b")])
+    assert problem(trail) == ""
 
 
 def test_a_refused_write_leaves_the_chain_whole(
