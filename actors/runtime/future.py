@@ -6,10 +6,12 @@ Pykka's own future blocks the whole event loop when it is awaited (its trap 1).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import pykka
 
@@ -18,6 +20,7 @@ from actors.errors import AskTimeout
 __all__ = ["LoopFuture"]
 
 T = TypeVar("T")
+_FIRST: Final = threading.Lock()
 
 
 class LoopFuture(pykka.Future[T]):
@@ -58,7 +61,7 @@ class LoopFuture(pykka.Future[T]):
             self.bucket = None
         if self._callbacks is not None:
             callbacks, self._callbacks = self._callbacks, None
-            for callback in callbacks:
+            for callback in tuple(callbacks):  # one may be removed meanwhile
                 callback()
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
@@ -66,11 +69,20 @@ class LoopFuture(pykka.Future[T]):
 
         When the answer comes from another thread in this very moment it may be called twice.
         """
-        if self._callbacks is None:
-            self._callbacks = []
-        self._callbacks.append(callback)
+        callbacks = self._callbacks
+        if callbacks is None:
+            with _FIRST:  # two threads may both be the first
+                callbacks = self._callbacks
+                if callbacks is None:
+                    callbacks = self._callbacks = []
+        callbacks.append(callback)
         if self.done:  # published first, then looked again: the answer can't come between unseen
             callback()
+
+    def remove_done_callback(self, callback: Callable[[], object]) -> None:
+        """Have a callback not called any more, if it hasn't been: who polls leaves none behind."""
+        with contextlib.suppress(ValueError):
+            (self._callbacks or []).remove(callback)
 
     def get(self, *, timeout: float | None = None) -> T:
         """Wait in another thread than a loop's. Raises the error, or AskTimeout."""
@@ -79,8 +91,11 @@ class LoopFuture(pykka.Future[T]):
                 raise RuntimeError("get() would block the event loop: await the future")
             event = threading.Event()
             self.add_done_callback(event.set)
-            if not event.wait(timeout):
-                raise AskTimeout(f"no answer within {timeout} s")
+            try:
+                if not event.wait(timeout):
+                    raise AskTimeout(f"no answer within {timeout} s")
+            finally:
+                self.remove_done_callback(event.set)
         return self._result()
 
     def set_get_hook(self, func: Any) -> None:
@@ -91,8 +106,12 @@ class LoopFuture(pykka.Future[T]):
         if not self.done:
             loop = asyncio.get_running_loop()
             waiter = loop.create_future()
-            self.add_done_callback(lambda: _wake(loop, waiter))
-            yield from waiter
+            wake = partial(_wake, loop, waiter)
+            self.add_done_callback(wake)
+            try:
+                yield from waiter
+            finally:
+                self.remove_done_callback(wake)
         return self._result()
 
     __iter__ = __await__

@@ -64,8 +64,11 @@ class Ref(LoopFuture[T]):
         if not self.done:
             gate = _Gate(timeout)
             self.add_done_callback(gate.open)
-            while not self.done:
-                gate.wait()
+            try:
+                while not self.done:
+                    gate.wait()
+            finally:
+                self.remove_done_callback(gate.open)
         return self._result()
 
     def failure(self) -> BaseException | None:
@@ -117,7 +120,7 @@ def wait_for_all(refs: Sequence[Ref[Any]], timeout_s: float | None) -> None:
     Answers mostly come in the order of the calls, so one waits for the last: a call costs nothing.
     """
     gate = _Gate(timeout_s)
-    awaited = None
+    awaited: Ref[Any] | None = None
     _INTERESTED.add(gate)
     try:
         while (last := next((ref for ref in reversed(refs) if not ref.done), None)) is not None:
@@ -129,6 +132,8 @@ def wait_for_all(refs: Sequence[Ref[Any]], timeout_s: float | None) -> None:
             gate.wait()
     finally:
         _INTERESTED.discard(gate)
+        if awaited is not None:
+            awaited.remove_done_callback(gate.open)
 
 
 def wait_for_some(refs: Sequence[Ref[Any]], needed: int, timeout_s: float | None) -> None:
@@ -145,8 +150,12 @@ def wait_for_some(refs: Sequence[Ref[Any]], needed: int, timeout_s: float | None
 
     for ref in pending:
         ref.add_done_callback(note)
-    while sum(ref.done for ref in refs) < needed:
-        gate.wait()
+    try:
+        while sum(ref.done for ref in refs) < needed:
+            gate.wait()
+    finally:
+        for ref in pending:
+            ref.remove_done_callback(note)
 
 
 def refuse_on_the_loop(what: str) -> None:

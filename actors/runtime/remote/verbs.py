@@ -110,7 +110,7 @@ def get_actor(name: str, *, namespace: str = NAMESPACE) -> ActorHandle:
 
 
 def _checked(refs: Iterable[Ref[T]]) -> list[Ref[T]]:
-    several = list(refs)
+    several = list(refs) if isinstance(refs, Iterable) else [refs]
     for ref in several:
         if not isinstance(ref, Ref):
             raise TypeError(f"not a ref: {ref!r}")

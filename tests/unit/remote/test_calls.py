@@ -220,3 +220,29 @@ def test_concurrency_is_as_asked() -> None:
     assert gates.now.remote().get(timeout=5) == 0
     open_gate("two")
     assert blocked.get(timeout=5) == 1
+
+
+def test_who_polls_a_ref_leaves_nothing_behind() -> None:
+    gate = Gate.remote()
+    refs = [gate.wait.remote("polled"), gate.now.remote()]
+
+    async def poll() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(refs[0], 0.01)
+
+    for _ in range(5):
+        for look in (refs[0].get, lambda timeout: actors.get(refs, timeout=timeout)):
+            with pytest.raises(actors.AskTimeout):
+                look(timeout=0.001)
+        assert actors.wait(refs, timeout=0.001) == ([], refs)
+        asyncio.run(poll())
+    assert not any(ref._callbacks for ref in refs)
+    open_gate("polled")
+    assert actors.get(refs, timeout=5) == [1, 1]
+
+
+def test_what_is_no_ref_is_said_so() -> None:
+    with pytest.raises(TypeError, match="not a ref: 3"):
+        actors.get(3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="not a ref: 3"):
+        actors.wait([3])  # type: ignore[arg-type]
