@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from actors import limits
 from actors.errors import ActorUnavailable, AskTimeout, InvalidInput, JobdError
@@ -26,6 +27,8 @@ from actors.runtime.vocabulary import Vocabulary
 
 __all__ = ["Connection", "OnLoop"]
 
+_ENDPOINT: Final = re.compile(r"ipc://.+|tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})")
+_LAST_PORT: Final = 65_535
 OnLoop = Callable[[Callable[[], object]], None]
 
 
@@ -51,7 +54,8 @@ class Connection:
         identity: Identity,
         endpoint: str,
     ) -> None:
-        if not endpoint.startswith(("tcp://", "ipc://")):
+        where = _ENDPOINT.fullmatch(endpoint)
+        if where is None or int(where["port"] or 0) > _LAST_PORT:
             raise InvalidInput(
                 f"{endpoint[:80]!r} is no address of a node",
                 remedy="It begins with tcp://, for example tcp://127.0.0.1:7800.",
@@ -76,7 +80,8 @@ class Connection:
             self._directory = f"{SCHEME}{opened.get(timeout=timeout_s)}/directory"
         except AskTimeout:
             none = f"no node answers at {self.endpoint} within {timeout_s:g} s"
-            raise ActorUnavailable(none, maybe_executed=False) from None
+            remedy = "`jobd start --cluster HOST:PORT` opens a node's port for actors."
+            raise ActorUnavailable(none, maybe_executed=False, remedy=remedy) from None
 
     def keep(self, own: Callable[[], dict[Key, ActorHandle]]) -> None:
         """Register the names that this process has, now and after each loss. Raises Conflict."""

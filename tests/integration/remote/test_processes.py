@@ -186,8 +186,10 @@ def test_a_revoked_token_ends_the_direct_link_too(node: NodeProcess, address: st
 def test_who_may_not_connect_is_told_why(node: NodeProcess, address: str) -> None:
     with pytest.raises(Unauthenticated):
         actors.connect(address, token="jobd_nosuch")
-    with pytest.raises(InvalidInput, match="no address"):
-        actors.connect(address.removeprefix("tcp://"))
+    host = "tcp://127.0.0.1"
+    for wrong in (address.removeprefix("tcp://"), host, f"{host}:", f"{host}:99999", "tcp://*:1"):
+        with pytest.raises(InvalidInput, match="no address"):
+            actors.connect(wrong)
     with pytest.raises(actors.ActorUnavailable, match="no node answers"):
         actors.connect("tcp://127.0.0.1:9", token="", timeout=0.3)
     actors.connect(address, token=node.token)
