@@ -27,6 +27,8 @@ from actors.runtime.vocabulary import Vocabulary
 __all__ = ["Directory", "expose_directory"]
 
 _TEXT_CHARS: Final = 256  # of a class or a method; also how many methods
+_ENTRY_CHARS: Final = 8_192  # of all of them
+_LISTING_CHARS: Final = 512 * 1024  # a listing ends early, so that it can be sent
 _ADDRESS_CHARS: Final = 512
 
 
@@ -99,8 +101,14 @@ class Directory(LoopActor):
             keys = takewhile(lambda key: key[0] == namespace and key[1].startswith(prefix), keys)
         else:
             keys = (key for key in keys if key[1].startswith(prefix))
-        found = [self._entries[key] for key in islice(keys, limit + 1)]
-        return [Reply(context.reply, Listing(tuple(found[:limit]), len(found) > limit))]
+        found: list[Entry] = []
+        room = _LISTING_CHARS
+        for entry in map(self._entries.__getitem__, islice(keys, limit + 1)):
+            if len(found) == limit or room < 0:
+                return [Reply(context.reply, Listing(tuple(found), has_more=True))]
+            found.append(entry)
+            room -= _chars_of(entry)
+        return [Reply(context.reply, Listing(tuple(found)))]
 
     @handles(Terminated)
     def ended(self, message: Terminated, context: Context) -> Effects:
@@ -116,6 +124,8 @@ class Directory(LoopActor):
         texts = (message.class_name, *message.methods)
         if len(texts) > _TEXT_CHARS or any(len(text) > _TEXT_CHARS for text in texts):
             raise InvalidInput(f"more, or longer, names than {_TEXT_CHARS}")
+        if _chars_of(message) > _ENTRY_CHARS:
+            raise InvalidInput(f"names of over {_ENTRY_CHARS} characters in all")
         process = node_of(message.address)
         if not process or len(message.address) > _ADDRESS_CHARS:
             raise InvalidInput(f"{message.address[:64]!r} is no address")
@@ -136,6 +146,10 @@ class Directory(LoopActor):
         self._of_process[process] -= 1
         if not self._of_process[process]:
             del self._of_process[process]
+
+
+def _chars_of(named: Entry | Register) -> int:
+    return len(named.class_name) + sum(map(len, named.methods))
 
 
 def _is_of_sender(address: str, context: Context) -> bool:

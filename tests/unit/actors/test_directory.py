@@ -124,3 +124,15 @@ def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         world.register("b", "four")
     world.says("a", Unregister("one"))
     world.register("b", "four")
+
+
+def test_what_is_kept_and_listed_of_an_actor_is_bounded() -> None:
+    world = World()
+    long = tuple("m" * 31 + chr(ord("a") + n % 26) for n in range(250))
+    for n in range(80):
+        world.register("a", f"n{n:02}", methods=long)
+    listing = world.says("a", ListActors())
+    assert listing.has_more
+    assert 60 < len(listing.entries) < 80
+    with pytest.raises(InvalidInput, match="in all"):
+        world.register("a", "longer", methods=("m" * 200,) * 60)
