@@ -66,7 +66,10 @@ class Vocabulary:
         name = type(value).__name__
         if name not in self._decoders:
             raise TypeError(f"{name} is not a message between processes")
-        body = _ENCODER.encode(value)
+        try:
+            body = _ENCODER.encode(value)
+        except (ValueError, OverflowError) as error:  # as of a text that is no Unicode
+            raise TypeError(f"it can't be sent: {error}") from None
         if len(body) > limits.ENVELOPE_BYTES // 2:
             raise TooLarge(f"a message of {len(body)} bytes, over {limits.ENVELOPE_BYTES // 2}")
         return name, msgspec.Raw(body), ()

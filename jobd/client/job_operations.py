@@ -50,7 +50,10 @@ Spec: TypeAlias = Mapping[str, Any] | str | bytes | os.PathLike[str]
 
 def id_of(job: JobLike) -> str:
     """Return a job's id, of the id itself or of whatever has one: a view, an acceptance."""
-    return job if isinstance(job, str) else job.id
+    found = job if isinstance(job, str) else getattr(job, "id", None)
+    if not isinstance(found, str):
+        raise TypeError(f"a job is its id, or what has one, not {type(job).__name__}")
+    return found
 
 
 def submit_job(spec: Spec, key: str) -> Operation[Accepted]:
@@ -147,6 +150,8 @@ def _body(spec: Spec) -> bytes:
         return Path(spec).read_bytes()
     if isinstance(spec, Mapping):
         return msgspec.json.encode(spec)
+    if not isinstance(spec, bytes | str):
+        raise TypeError(f"a spec is a mapping, YAML text or a path, not {type(spec).__name__}")
     return spec if isinstance(spec, bytes) else spec.encode()
 
 

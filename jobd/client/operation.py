@@ -50,7 +50,12 @@ def operation(
     takes_s: float = 0.0,
     key: str = "",
 ) -> Operation[T]:
-    """Make an operation of the API; parameters of the query that are None are left out."""
+    """Make an operation of the API; parameters of the query that are None are left out.
+
+    Raises TypeError for a body that is no bytes.
+    """
+    if not isinstance(body, bytes):
+        raise TypeError(f"a value is bytes, not {type(body).__name__}: encode it first")
     sent = dict(headers or {})
     if key:
         sent["Idempotency-Key"] = key

@@ -344,3 +344,18 @@ def test_a_fork_is_refused(client: Client) -> None:
     os.close(write)
     with os.fdopen(read, "rb") as said:
         assert b"fork" in said.read()
+
+
+def test_values_of_a_wrong_type_are_refused_in_one_line(client: Client) -> None:
+    wrong: Any
+    for wrong in ([], None, len):
+        with pytest.raises(TypeError, match="a spec is a mapping"):
+            client.submit(wrong)
+    wrong = 3
+    with pytest.raises(TypeError, match="a job is its id"):
+        client.wait(wrong)
+    wrong = "text"
+    with pytest.raises(TypeError, match="a value is bytes, not str"):
+        client.kv.put("space", "key", wrong)
+    with pytest.raises(TypeError, match="can't be sent"):
+        client.kv.put("space", "\ud800", b"")
