@@ -130,12 +130,13 @@ def _staged(session: Session) -> Iterator[tuple[Path, Origin]]:
 @contextmanager
 def _taken(staged: Path) -> Iterator[tuple[Path, Origin]]:
     """Remove what was staged once it is copied."""
-    from jobd.node.backup_files import take_origin
+    from jobd.node.backup_files import holding, take_origin
 
-    try:
-        yield staged, take_origin(staged)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    with holding(staged):
+        try:
+            yield staged, take_origin(staged)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 def _data_of(session: Session) -> Path:

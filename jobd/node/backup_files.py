@@ -13,10 +13,12 @@ Rules:
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
@@ -31,6 +33,7 @@ __all__ = [
     "Origin",
     "Progress",
     "check_files",
+    "holding",
     "read_manifest",
     "remove_staged",
     "restore_files",
@@ -89,9 +92,35 @@ def staging(data: Path) -> Path:
     return data / "backups"
 
 
-def remove_staged(data: Path) -> None:
-    """Remove what earlier backups left in a data directory."""
-    shutil.rmtree(staging(data), ignore_errors=True)
+def remove_staged(data: Path) -> bool:
+    """Remove what earlier backups left in a data directory; False when one is being copied."""
+    left = list(staging(data).iterdir()) if staging(data).exists() else []
+    held = []
+    for path in left:
+        try:
+            with _locked(path, fcntl.LOCK_EX):
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            held.append(path)
+    return not held
+
+
+@contextmanager
+def holding(staged: Path) -> Iterator[None]:
+    """Have what was staged stay while it is copied, also from a node that starts again."""
+    with _locked(staged, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a directory, which ends with this process. Raises BlockingIOError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
 
 
 def take_origin(staged: Path) -> Origin:

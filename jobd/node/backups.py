@@ -2,7 +2,8 @@
 
 `<data>/backups/<revision>/` is made within seconds, mostly of links, while the node goes on. Who
 asked copies it to where it is to stay (`jobctl backup create`) and removes it. One that is left
-over goes when the next is made, and when the node starts.
+over goes when the next is made, and when the node starts; one that is being copied is held by a
+lock, and there is no other meanwhile.
 
 Order: the history, then the state and the events of one revision, then files. A history that is
 behind its state goes on from it; one ahead of it would tell what never happened. What the state
@@ -113,8 +114,12 @@ class Backups:
 
 
 def new_staging(data: Path) -> Path:
-    """Make the directory to stage a backup in; what an earlier one left is gone."""
-    remove_staged(data)
+    """Make the directory to stage a backup in; what an earlier one left is gone.
+
+    Raises Conflict while somebody copies that.
+    """
+    if not remove_staged(data):
+        raise Conflict("a backup is being copied", remedy="try again when it is done")
     into = staging(data) / "new"
     into.mkdir(mode=0o700, parents=True)
     return into

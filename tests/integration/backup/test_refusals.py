@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from actors.errors import JobdError
-from jobd.node.backup_files import check_files, read_manifest
+from jobd.node.backup_files import check_files, holding, read_manifest
 from jobd.node.wiring.backup import restore
 from tests.integration.backup.conftest import Source, backup
 from tests.integration.node_process import NodeProcess
@@ -155,6 +155,18 @@ def test_the_same_revision_again(source: Source) -> None:
     done = backup(source.node.data, "verify", source.path)
     assert done.returncode == 0
     assert "whole" in done.stderr
+
+
+def test_one_that_is_being_copied_stays(source: Source, tmp_path: Path) -> None:
+    staged = Path(source.node.call("POST", "/backups")["path"])
+    before = sorted(staged.rglob("*"))
+    with holding(staged):
+        done = backup(source.node.data, "create", tmp_path)
+        assert done.returncode == 76
+        assert "a backup is being copied" in done.stderr
+        assert sorted(staged.rglob("*")) == before
+    assert backup(source.node.data, "create", tmp_path).returncode == 0
+    assert not staged.exists()
 
 
 def test_no_room(source: Source, tmp_path: Path) -> None:
