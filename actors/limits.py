@@ -77,6 +77,7 @@ ARGV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
 ENV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
 SPEC_FILE_BYTES: Final = 1024 * 1024  # a spec file or body; refused with TooLarge (413)
 SPEC_DEPTH: Final = 32  # refused with InvalidSpec
+EVENT_DEPTH: Final = 32  # of an event's own data; refused with InvalidInput
 SPEC_PROBLEMS: Final = 100  # the search for more ends
 DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec

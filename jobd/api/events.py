@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from actors import limits
 from actors.core.ports import EventPage
 from actors.errors import InvalidInput
 from actors.model import keys
@@ -158,10 +159,26 @@ async def emit_event(call: Call[Any, EventBody]) -> Reply:
         raise InvalidInput(f"types that begin with {RESERVED} are the system's own")
     if not _TYPE.fullmatch(body.type):
         raise InvalidInput("an event's type has 1 to 128 visible ASCII characters")
+    _check_depth(body.data)
     made = await call.gateway.emit_event(
         body.type, body.subject, body.data, request=call.request_key("emit_event")
     )
     return once(made, Emitted(event_id(made.revision, 0)))
+
+
+def _check_depth(data: dict[str, Any]) -> None:
+    """Refuse what some reader might have no stack for, the node's own recovery among them."""
+    level: list[Any] = [data]
+    for _ in range(limits.EVENT_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise InvalidInput(f"the data is nested deeper than {limits.EVENT_DEPTH} (EVENT_DEPTH)")
 
 
 def _after(text: str | None) -> tuple[int, int]:

@@ -109,7 +109,11 @@ def check_bounds(txn: Txn) -> bytes:
                 f"the value of {key} has {len(value)} bytes, over VALUE_BYTES "
                 f"({limits.VALUE_BYTES})"
             )
-    encoded = _ENCODER.encode(txn)
+    try:
+        encoded = _ENCODER.encode(txn)
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
+        # Of an event's data, the one part without types: nothing that comes in may end the replica.
+        raise InvalidInput(f"it can't be stored: {error}") from None
     if len(encoded) > limits.TXN_BYTES:
         raise TooLarge(
             f"a transaction of {len(encoded)} bytes is over TXN_BYTES ({limits.TXN_BYTES})"

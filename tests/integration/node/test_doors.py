@@ -216,6 +216,14 @@ def test_no_token_no_answer(node: NodeProcess) -> None:
 # -- events
 
 
+@pytest.mark.parametrize("value", ["9" * 30, "-" + "9" * 20, "[" * 600 + "]" * 600, "1e999"])
+def test_an_event_that_can_not_be_stored_is_refused(node: NodeProcess, value: str) -> None:
+    body = f'{{"type": "order", "data": {{"n": {value}}}}}'
+    assert send(node, "POST", "/events", body.encode())[0] == 400
+    deep = '{"type": "order", "data": {"n": ' + "[" * 30 + "]" * 30 + "}}"
+    assert send(node, "POST", "/events", deep.encode())[0] == 201
+
+
 def test_events_resume_after_a_restart(tmp_path: Path) -> None:
     """No event is missing or doubled across kill -9 for who comes back with the last id."""
     with running(tmp_path / "data") as node:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from actors import limits
 from actors.core import job
 from actors.core.consensus.group import check_bounds
 from actors.core.store.txn import Txn
+from actors.errors import InvalidInput
+from actors.model.event import EventDraft
 from actors.model.spec import Retry
 from tests.unit.jobs.given import Given
 
@@ -51,3 +57,16 @@ def test_a_waiting_job_is_cancelled_with_a_long_word() -> None:
     job_id = given.accept(labels=LABELS)
     given.commit(fits(job.cancel(given.state, job_id, HUGE, given.now)))
     assert given.job(job_id).state == "cancelled"
+
+
+def _deep(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [1 << 64, -(1 << 63) - 1, object(), "\ud800", _deep(10_000)])
+def test_what_can_not_be_encoded_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidInput):
+        check_bounds(Txn((), (), (EventDraft("x", "", {"v": value}),)))
