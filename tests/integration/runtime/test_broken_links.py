@@ -399,3 +399,17 @@ def test_a_connection_lost_with_its_second_lane_holds_up_nobody(
         await proxy.close()
 
     run(scenario)
+
+
+def test_who_connects_and_says_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PEER_TIMEOUT_S", 1)
+
+    async def scenario(cluster: Cluster) -> None:
+        host, _, port = cluster.link.endpoint.removeprefix("tcp://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(5):
+            while await reader.read(1_000):
+                pass  # ZeroMQ's own greeting
+        writer.close()
+
+    run(scenario)
