@@ -80,7 +80,7 @@ class Wire:
         socket.setsockopt(zmq.SNDHWM, _QUEUED_MESSAGES)
         socket.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
         # Who connects and says nothing at all keeps a descriptor no longer than this.
-        socket.setsockopt(zmq.HANDSHAKE_IVL, limits.PEER_TIMEOUT_S * 1_000)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, int(limits.PEER_TIMEOUT_S * 1_000))
         if lane is None:
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else a send to nobody is silent
             _bind(socket, endpoint)
