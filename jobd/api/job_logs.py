@@ -8,6 +8,7 @@ at any node after any id, and no line of one task ever stands between two of ano
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
@@ -41,6 +42,7 @@ __all__ = ["ROUTES"]
 PAGE_LINES: Final = 2_000
 PACKED_BYTES: Final = 64 * 1024
 _NAMES: Final = {SUPERVISOR: "jobd", STDOUT: "stdout", STDERR: "stderr"}
+_PLACE: Final = re.compile(r"[0-9]{1,5}\.[0-9]{1,9}\.[0-9]{1,15}")
 _STREAMS: Final = {name: stream for stream, name in _NAMES.items()}
 
 
@@ -109,11 +111,9 @@ class Place(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Place:
         """Return the place behind an SSE id. Raises InvalidInput."""
-        try:
-            task, attempt, seq = map(int, text.split("."))
-        except ValueError:
-            raise InvalidInput(f"{text!r} is no id of a job log") from None
-        return cls(task, attempt, seq)
+        if not _PLACE.fullmatch(text):
+            raise InvalidInput(f"{text[:64]!r} is no id of a job log")
+        return cls(*map(int, text.split(".")))
 
     def __str__(self) -> str:
         return f"{self.task}.{self.attempt}.{self.seq}"

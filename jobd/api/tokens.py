@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from actors import limits
 from actors.core.spec.quantity import DURATION_PATTERN, duration_ms
 from actors.errors import InvalidInput
 from actors.model import keys
@@ -82,6 +83,8 @@ async def create_token(call: Call[NoQuery, TokenBody]) -> Reply:
     ttl_ms = 0 if body.ttl is None else duration_ms(body.ttl)
     if ttl_ms is None or (body.ttl is not None and ttl_ms == 0):
         raise InvalidInput(f"ttl must be a duration such as 30d, not {body.ttl!r}")
+    if ttl_ms > limits.DURATION_MS:
+        raise InvalidInput("ttl is over ten years (DURATION_MS)", remedy="Leave it out: for ever.")
     expires_ms = call.clock() + ttl_ms if ttl_ms else 0
     scopes = tuple(sorted(set(body.scopes)))
     minted = await call.gateway.create_token(

@@ -18,7 +18,7 @@ from actors.core.history_port import (
     RunQuery,
 )
 from actors.core.past_job import PastJob
-from actors.errors import ActorDied, AskTimeout, DeadLetter, Unavailable
+from actors.errors import ActorDied, AskTimeout, DeadLetter, InvalidInput, Unavailable
 from actors.history_store import QUERIES, READER, WRITER
 from actors.run_log import Forget
 from actors.runtime import LoopHost
@@ -73,7 +73,10 @@ class NodePast:
     async def run(self, query: RunQuery) -> QueryResult:
         """Run one SELECT; the first one starts the history."""
         timeout_s = query.timeout_s + _SLACK_S
-        result: QueryResult = await self._process.ask(QUERIES, query, timeout_s=timeout_s)
+        try:
+            result: QueryResult = await self._process.ask(QUERIES, query, timeout_s=timeout_s)
+        except TypeError as error:  # a parameter of any kind that JSON has
+            raise InvalidInput(f"a parameter can't be used: {error}") from None
         return result
 
     async def _ask(

@@ -88,6 +88,8 @@ class HistorySql:
                 return self._run(connection, query)
             except (duckdb.OutOfMemoryException, MemoryError) as error:
                 raise TooLarge(f"the query needs more memory than it may have: {error}") from None
+            except RecursionError:
+                raise InvalidInput("a value is nested too deeply") from None
             except duckdb.Error as error:
                 if expired.is_set() or isinstance(error, duckdb.InterruptException):
                     raise Unavailable(f"the query took longer than {query.timeout_s:g} s") from None

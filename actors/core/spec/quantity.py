@@ -62,8 +62,8 @@ def moment_ms(text: str) -> int | None:
     if not _MOMENT.fullmatch(text):
         return None
     try:
-        moment = datetime.datetime.fromisoformat(text.upper())
-    except ValueError:  # the 31st of February
+        moment = datetime.datetime.fromisoformat(text.upper()).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):  # the 31st of February, the year 10000 in UTC
         return None
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     return (moment - epoch) // datetime.timedelta(milliseconds=1)

@@ -224,6 +224,18 @@ def test_an_event_that_can_not_be_stored_is_refused(node: NodeProcess, value: st
     assert send(node, "POST", "/events", deep.encode())[0] == 201
 
 
+def test_what_no_clock_reaches_and_no_integer_holds_is_refused(node: NodeProcess) -> None:
+    forever = {"name": "x", "scopes": ["read"], "ttl": "9999999d"}
+    assert send(node, "POST", "/tokens", forever)[0] == 400
+    assert send(node, "GET", "/tokens")[0] == 200
+    assert send(node, "GET", "/jobs?since=9999-12-31T23:59:59-23:59")[0] == 400
+    large = {"sql": "select $1", "parameters": [10**30]}
+    assert send(node, "POST", "/query", large)[0] == 400
+    job = node.submit(cmd="true")
+    for place in ("-1.0.0", "0.1.-5", f"0.{10**20}.{10**24}", "0.1", "x"):
+        assert send(node, "GET", f"/jobs/{job}/logs/stream", Last_Event_ID=place)[0] == 400
+
+
 def test_events_resume_after_a_restart(tmp_path: Path) -> None:
     """No event is missing or doubled across kill -9 for who comes back with the last id."""
     with running(tmp_path / "data") as node:

@@ -78,6 +78,7 @@ def test_moment(text: str, expected: int) -> None:
         "2026-12-01T25:00:00Z",
         "0000-01-01T00:00:00Z",
         "2026-12-01T09:00:00+99:99",
+        "9999-12-31T23:59:59-23:59",  # the year 10000 in UTC
         "tomorrow",
     ],
 )
