@@ -76,6 +76,7 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
   id; what is no longer kept is told as an event `gap`, never left out silently. An event
   `heartbeat`, without an id, shows after 15 s of silence that the stream lives. One
   `/events/stream` takes any number of `types=`, which may be globs. 5,000 streams may be open.
+  One ends once its token is revoked or expires.
 - **Job logs.** A record is whole lines with their newlines, or a piece of a longer line
   (`partial`). It has `text`, or `base64` where the bytes are not UTF-8, so the records of a stream
   joined are what the job wrote to it. `/logs/stream` tells attempt after attempt, of a fan-out task
