@@ -110,18 +110,25 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     for name, text in environment.items():
         if name.startswith("JOBD_CFG_"):
             key = name.removeprefix("JOBD_CFG_").lower().replace("__", ".")
-            _put(merged, key, _from_text(key, text))
+            _put(merged, key, _from_text(key, text), name)
             origin[key] = name
     for name, value in flags.items():
-        _put(merged, name, value)
+        _put(merged, name, value, "the command line")
         origin[name] = "the command line"
     return _checked(merged, origin)
 
 
-def _put(merged: dict[str, Any], key: str, value: Any) -> None:
+def _put(merged: dict[str, Any], key: str, value: Any, place: str) -> None:
     *sections, last = key.split(".")
     for section in sections:
         merged = merged.setdefault(section, {})
+        if not isinstance(merged, dict):
+            raise ConfigError(f"{key} (from {place}) is not a known key", remedy="leave it out")
+    if not sections:
+        raise ConfigError(
+            f"{key} (from {place}) is not a known key",
+            remedy=f"name a section and a key: JOBD_CFG_{last.upper()}__KEY",
+        )
     merged[last] = value
 
 
