@@ -23,16 +23,29 @@ from actors.core.view import Change, View
 from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.job import TERMINAL
-from actors.runtime import After, Answered, Ask, Context, Effect, Effects, Failed, Tell, handles
+from actors.runtime import (
+    After,
+    Answered,
+    Ask,
+    Context,
+    Effect,
+    Effects,
+    Failed,
+    Reply,
+    ReplyTo,
+    Tell,
+    handles,
+)
 from actors.store_actor import StoreActor
 
-__all__ = ["History", "HistoryLost", "Recorded", "SayRecorded", "Stored"]
+__all__ = ["CatchUp", "History", "HistoryLost", "Recorded", "SayRecorded", "Stored"]
 
 _log: Final = logging.getLogger(__name__)
 _FLUSH_S: Final = 1.0
 _FLUSH_JOBS: Final = 500
 _EVENTS: Final = 4_096  # more than a transaction can emit
 _LAST_OF_ALL: Final = 1 << 30
+_NEVER: Final = 1 << 62  # above every revision
 _SAMPLE_S: Final = 60.0
 _RETRY_S: Final = 1.0
 _SAMPLES_KEPT: Final = 60
@@ -63,6 +76,10 @@ class SayRecorded(msgspec.Struct, frozen=True):
     """From home at its start: answered by a Recorded when that is known."""
 
     system_lane: ClassVar[bool] = True
+
+
+class CatchUp(msgspec.Struct, frozen=True):
+    """From a door: answered once history has all that ended so far, or does not answer."""
 
 
 class _Flush(msgspec.Struct, frozen=True):
@@ -96,6 +113,7 @@ class History(StoreActor):
         self._is_down = False
         self._sent = 0  # of the samples, in the batch
         self._recorded = 0  # below this revision all is in history: Home was told
+        self._awaited: list[tuple[int, ReplyTo | None]] = []  # until all below is in history
         self.rows = 0
 
     @property
@@ -151,7 +169,7 @@ class History(StoreActor):
         """Write now when a batch is full, else in a moment."""
         if self._busy or (self._stored is None and not self._ended):
             return
-        if self._stored is None or len(self._ended) >= _FLUSH_JOBS:
+        if self._stored is None or len(self._ended) >= _FLUSH_JOBS or self._awaited:
             yield from self._flush()
         elif not self._armed and self.view.revision >= self._next(self._stored):
             self._armed = True
@@ -167,6 +185,21 @@ class History(StoreActor):
         self._armed = False
         if not self._busy and (self._ended or self._stored is not None):
             yield from self._flush()
+
+    @handles(CatchUp)
+    def catch_up(self, message: CatchUp, context: Context) -> Iterator[Effect]:
+        """Write at once, so that who asks finds what it has seen end."""
+        self._awaited.append((self.view.revision + 1, context.reply))
+        yield from self._answer(self._recorded if self._stored is not None else 0)
+        if self._awaited and not self._busy:
+            yield from self._flush()
+
+    def _answer(self, recorded: int) -> Iterator[Effect]:
+        """Answer who waits for no more than is there."""
+        ready = [reply for revision, reply in self._awaited if revision <= recorded]
+        self._awaited = [each for each in self._awaited if each[0] > recorded]
+        for reply in ready:
+            yield Reply(reply)
 
     def _flush(self) -> Iterator[Effect]:
         self._busy = True
@@ -210,7 +243,7 @@ class History(StoreActor):
         _log.warning("history could not read the events: %s", message.error)
         return self._later()
 
-    def _later(self) -> Effects:
+    def _later(self) -> list[Effect]:
         self._busy = False
         self._batch = None
         self._armed = True
@@ -235,17 +268,19 @@ class History(StoreActor):
         yield from self.decide()
 
     @handles(HistoryLost)
-    def lost(self, message: HistoryLost, context: Context) -> Effects:
+    def lost(self, message: HistoryLost, context: Context) -> Iterator[Effect]:
         """The process has ended or does not answer: ask the next one where it is."""
         if not self._is_down:  # said once, not every second
             _log.warning("history: %s", message.reason)
         self._is_down, self._stored = True, None
-        return self._later()
+        yield from self._answer(_NEVER)  # what is there must do
+        yield from self._later()
 
     def _tell_home(self, revision: int, *, anew: bool = False) -> Iterator[Effect]:
         if anew or revision > self._recorded:
             self._recorded = revision
             yield Tell(addresses.HOME, Recorded(revision))
+        yield from self._answer(revision)
 
     @handles(SayRecorded)
     def say_recorded(self, message: SayRecorded, context: Context) -> Iterator[Effect]:

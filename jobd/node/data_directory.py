@@ -31,6 +31,7 @@ from actors.model.ids import make_id
 __all__ = ["FORMAT", "NodeDirectory", "filling", "new_node_id", "write_atomically"]
 
 FORMAT: Final = 1
+_UNFINISHED: Final = "restore not finished"
 _LOST_AND_FOUND: Final = "lost+found"
 
 
@@ -111,7 +112,7 @@ def filling(path: Path, *, new_id: str) -> Iterator[None]:
         raise DataDirectory(
             f"{path} is not empty: it holds {min(found)}", remedy="name an empty directory"
         )
-    write_atomically(path / "format", b"restore not finished\n", sync=True)
+    write_atomically(path / "format", f"{_UNFINISHED}\n".encode(), sync=True)
     try:
         yield
         identity = {"id": new_id, "cluster": new_id, "incarnation": 0}
@@ -202,6 +203,10 @@ def _check_format(path: Path) -> None:
         write_atomically(file, f"{FORMAT}\n".encode(), sync=True)
         return
     text = file.read_text().strip()
+    if text == _UNFINISHED:
+        raise DataDirectory(
+            f"the restore into {path} was cut short", remedy="remove the directory, restore again"
+        )
     if text != str(FORMAT):
         raise DataDirectory(
             f"the data directory {path} has format {text[:20]!r}, this node reads format {FORMAT}",

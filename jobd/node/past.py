@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from actors import addresses
@@ -18,7 +19,8 @@ from actors.core.history_port import (
     RunQuery,
 )
 from actors.core.past_job import PastJob
-from actors.errors import ActorDied, AskTimeout, DeadLetter, InvalidInput, Unavailable
+from actors.errors import ActorDied, AskTimeout, DeadLetter, InvalidInput, JobdError, Unavailable
+from actors.history import CatchUp
 from actors.history_store import QUERIES, READER, WRITER
 from actors.run_log import Forget
 from actors.runtime import LoopHost
@@ -29,6 +31,7 @@ __all__ = ["NodePast"]
 _NEVER: Final = 1 << 62  # above every revision
 _LOOK_S: Final = 10.0
 _DELETE_S: Final = 30.0
+_CATCH_UP_S: Final = 2.0  # a batch takes milliseconds; the first start of its process more
 _SLACK_S: Final = 5.0  # a query ends by itself at its timeout
 
 
@@ -71,7 +74,9 @@ class NodePast:
         return there
 
     async def run(self, query: RunQuery) -> QueryResult:
-        """Run one SELECT; the first one starts the history."""
+        """Run one SELECT over all that has ended by now; the first one starts the history."""
+        with suppress(JobdError):  # what it has must do
+            await self._host.ask(addresses.HISTORY, CatchUp(), timeout_s=_CATCH_UP_S)
         timeout_s = query.timeout_s + _SLACK_S
         try:
             result: QueryResult = await self._process.ask(QUERIES, query, timeout_s=timeout_s)

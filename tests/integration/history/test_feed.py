@@ -164,3 +164,11 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return "Z"
+
+
+def test_sql_finds_what_has_just_ended(node: NodeProcess) -> None:
+    node.start()
+    for n in range(1, 6):
+        node.ended(node.submit(cmd="true"))
+        found = node.call("POST", "/query", {"sql": "select count(*) from jobs"})
+        assert found["rows"] == [[n]]
