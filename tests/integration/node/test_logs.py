@@ -108,7 +108,7 @@ def test_pages_filters_and_what_they_refuse(node: NodeProcess) -> None:
     [
         ("attempt=2", 404, "task 0 of job"),
         ("task=1", 404, "task 1 of job"),
-        ("task=-1", 404, "task -1 of job"),
+        ("task=-1", 400, "query parameter task: "),
         ("limit=0", 400, "limit must be 1 to 500"),
         ("limit=x", 400, "query parameter 'limit' must be an integer, not 'x'"),
         ("limit=1&limit=2", 400, "query parameter 'limit' came 2 times"),
