@@ -146,10 +146,6 @@ class Archive:
         (directory / _HEADER_FILE).write_bytes(_header(log))  # last: it says that all is here
         self._enter(log)
 
-    def jobs(self) -> set[str]:
-        """Return the jobs that the index names."""
-        return {job for (job,) in self._index.execute("SELECT DISTINCT job FROM log")}
-
     def delete(self, job_id: str) -> None:
         """Remove a job's logs: files go, packed bytes are overwritten."""
         rows = self._index.execute(

@@ -96,10 +96,6 @@ class JobLogs:
         else:
             self._archive.move(log, chunks)
 
-    def jobs(self) -> set[str]:
-        """Return the jobs of which there is an archived log."""
-        return self._archive.jobs()
-
     @refusing("the job logs")
     def delete(self, job_id: str) -> None:
         """Remove the archived logs of a job."""

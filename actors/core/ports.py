@@ -204,9 +204,6 @@ class JobLogStore(Protocol):
     def archive(self, attempt_key: str) -> None:
         """Move a finished attempt's records out of the spool."""
 
-    def jobs(self) -> set[str]:
-        """Return the jobs of which there is an archived log."""
-
     def delete(self, job_id: str) -> None:
         """Forget a job's records."""
 

@@ -33,9 +33,6 @@ class SimJobLogs:
             raise NotFound(f"{attempt_key} is not held as exited")
         self.archived.add(attempt_key)
 
-    def jobs(self) -> set[str]:
-        return {key.split("/")[1] for key in self.archived}
-
     def delete(self, job_id: str) -> None:
         self.archived = {key for key in self.archived if key.split("/")[1] != job_id}
 

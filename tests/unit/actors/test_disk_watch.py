@@ -45,12 +45,15 @@ class Disk:
         return DiskUsage(self.others + logs, TOTAL)
 
 
+def attempt_of(n: int) -> str:
+    return f"attempt/{make_id(1_700_000_000_000 + n, 1)}/00000/0001"
+
+
 def archived(data: Path, count: int) -> None:
     """Leave logs behind, each in a segment of its own: an archive begins one when it is opened."""
     for n in range(count):
         archive = Archive(data / "joblogs")
-        job = make_id(1_700_000_000_000 + n, 1)
-        archive.pack(Archived(f"attempt/{job}/00000/0001", 1000 + n, 0, 1), bytes(LOG_BYTES))
+        archive.pack(Archived(attempt_of(n), 1000 + n, 0, 1), bytes(LOG_BYTES))
         archive.close()
 
 
@@ -92,8 +95,8 @@ def host(disk: Disk, tmp_path: Path) -> Iterator[SimHost]:
 
 def logs(disk: Disk) -> list[int]:
     """The places of the logs that are left, oldest first."""
-    jobs = disk.logs.jobs()
-    return [n for n in range(5) if make_id(1_700_000_000_000 + n, 1) in jobs]
+    find = disk.logs._archive.find
+    return [n for n in range(5) if find(attempt_of(n)) is not None]
 
 
 def put(host: SimHost, *, grows: bool) -> Any:
