@@ -1,0 +1,1 @@
+"""Several simulated nodes, with the actors of each unmodified."""
