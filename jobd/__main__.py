@@ -74,6 +74,27 @@ def start(config_file: Path | None, stop_jobs: bool, **options: Any) -> None:
 
 
 @cli.command()
+@click.option("--nodes", type=click.IntRange(1, 7), default=3, show_default=True)
+@click.option("--data", help="Where its data are kept.  [default: ./jobd-dev, removed at the end]")
+@click.option(
+    "--http",
+    default="127.0.0.1:8080",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="The HTTP API of the first node; the others have the next ports.",
+)
+def dev(nodes: int, data: str | None, http: str) -> None:
+    """Run a cluster on this machine, with demo jobs, to try and to break (`jobctl dev`)."""
+    from jobd.dev import parent
+
+    try:
+        parent.run(nodes, data, http)
+    except JobdError as error:
+        _say(error)
+        sys.exit(_EXIT_CODES.get(type(error), 70))
+
+
+@cli.command()
 @click.argument("address", required=False)
 @click.option("--token", help="The access token; JOBD_TOKEN.")
 def repl(address: str | None, token: str | None) -> None:

@@ -31,9 +31,10 @@ def node_in(data: Path) -> LocalNode | None:
 def local_nodes(env: Mapping[str, str]) -> Iterator[LocalNode]:
     """Yield the nodes that nobody has to name.
 
-    In ./jobd-data; where a node of this user says in $XDG_RUNTIME_DIR/jobd that its data are.
+    In ./jobd-data; in ./jobd-dev, where `jobd dev` stands for all its nodes, divided by commas;
+    where a node of this user says in $XDG_RUNTIME_DIR/jobd that its data are.
     """
-    places = [Path("jobd-data")]
+    places = [Path("jobd-data"), Path("jobd-dev")]
     runtime = env.get("XDG_RUNTIME_DIR")
     pointed = _note(Path(runtime) / "jobd" / "node.json") if runtime else {}
     if "data" in pointed:

@@ -17,48 +17,9 @@ from typing import Any
 from jobd.cli.client import Client
 from jobd.cli.discovery import Given, discover
 from jobd.cli.failure import Failure
+from jobd.dev.demo import demo_jobs
 
 REPOSITORY = Path(__file__).parent.parent.absolute()
-
-_CHECKSUM = """
-set -eu
-echo "compressing $(find docs -type f | wc -l) files of docs/"
-tar -czf "$OLDPWD/docs.tgz" docs
-cd "$OLDPWD"
-sha256sum docs.tgz
-printf '{"bytes": %s, "sha256": "%s"}\\n' \
-    "$(wc -c <docs.tgz)" "$(sha256sum docs.tgz | cut -d' ' -f1)" >"$JOBD_OUTPUT"
-"""
-_COUNT = """
-set -eu
-mine=$(find README.md docs -name '*.md' | sort |
-    awk -v n="$JOBD_TASK_COUNT" -v i="$JOBD_TASK_INDEX" 'NR % n == i')
-echo "task $JOBD_TASK_INDEX counts:" $mine
-cat /dev/null $mine | wc -w | tee "$JOBD_OUTPUT"
-"""
-_FLAKY = """
-echo "attempt $JOBD_ATTEMPT"
-[ "$JOBD_ATTEMPT" -ge 3 ] || { echo "not yet" >&2; exit 1; }
-"""
-
-
-def demo_jobs() -> dict[str, dict[str, Any]]:
-    """Return the specs: one that works, one in ten tasks, one that retries, one to be cancelled."""
-    here = f"cd '{REPOSITORY}'\n"
-    return {
-        "compress and checksum docs/": {"name": "checksum", "shell": here + _CHECKSUM},
-        "count its words in ten tasks": {
-            "name": "count-words",
-            "shell": here + _COUNT,
-            "tasks": 10,
-        },
-        "fail twice, then succeed": {
-            "name": "flaky",
-            "shell": _FLAKY,
-            "retry": {"max_attempts": 3, "delay": "500ms", "jitter": "none"},
-        },
-        "run for an hour (cancelled)": {"name": "endless", "cmd": "sleep", "args": ["3600"]},
-    }
 
 
 def main() -> int:
@@ -115,7 +76,7 @@ def find_node(node: subprocess.Popen[bytes]) -> Client | None:
 def run_jobs(client: Client) -> dict[str, dict[str, Any]]:
     """Submit all jobs at once, cancel the endless one, and return them as they ended."""
     ids = {}
-    for title, spec in demo_jobs().items():
+    for title, spec in demo_jobs(REPOSITORY, ("README.md", "docs"), "*.md").items():
         made = client.submit("/jobs", body={"type": "command", **spec}).json
         ids[title] = made["id"]
         print(f"submitted {spec['name']:12} {made['id']}  {title}", flush=True)

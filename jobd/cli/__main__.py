@@ -17,6 +17,7 @@ from jobd.cli.client import Refused
 from jobd.cli.complete import CONTEXT
 from jobd.cli.completion import COMPLETE_VARIABLE, completion
 from jobd.cli.context import context as context_
+from jobd.cli.dev import dev
 from jobd.cli.discovery import Given
 from jobd.cli.event import event
 from jobd.cli.failure import CANCELLED, USAGE, Failure
@@ -70,8 +71,8 @@ def cli(
 
 
 for command in (
-    actor, api, apply, audit, backup, cluster, completion, context_, diff, event, job, kv, node,
-    plan, run, secret, sql, status, store, token, top, validate,
+    actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, job, kv,
+    node, plan, run, secret, sql, status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -98,4 +98,4 @@ def _node_in(data: Path) -> Found | None:
 
 def _found(node: LocalNode) -> Found | None:
     url = node.note.get("url")
-    return Found(node.data, (str(url),), node.token) if url else None
+    return Found(node.data, tuple(str(url).split(",")), node.token) if url else None

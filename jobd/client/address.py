@@ -56,7 +56,7 @@ def find_nodes(
     if named:
         return Target(named, token or _token_of(named, env), GIVEN)
     for node in _candidates(env):
-        return Target((_normal(node.note["cluster"]),), token or node.token or "", node.data)
+        return Target(_cluster_of(node), token or node.token or "", node.data)
     return Target((DEFAULT_ADDRESS,), token or "", "default")
 
 
@@ -75,6 +75,11 @@ def _candidates(env: Mapping[str, str]) -> Iterator[LocalNode]:
     yield node
 
 
+def _cluster_of(node: LocalNode) -> tuple[str, ...]:
+    """Return where a node is reached; a development cluster names those of all its nodes."""
+    return tuple(map(_normal, node.note.get("cluster", DEFAULT_ADDRESS).split(",")))
+
+
 def _normal(text: str) -> str:
     found = _ADDRESS.fullmatch(text)
     if found is None or int(found["port"]) > 65_535:
@@ -89,6 +94,6 @@ def _token_of(addresses: tuple[str, ...], env: Mapping[str, str]) -> str:
     named = node_in(Path(data)) if data else None
     first = [] if named is None else [named]
     for node in (*first, *local_nodes(env)):
-        if node.token and _normal(node.note.get("cluster", DEFAULT_ADDRESS)) in addresses:
+        if node.token and set(_cluster_of(node)) & set(addresses):
             return node.token
     return ""
