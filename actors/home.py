@@ -2,8 +2,9 @@
 
 Due are: retries, delays and `at`, expiry and timeouts, losses, fan-outs to advance, permits to pass
 on, terminal records to evict. From the state every node derives the same due index; the home acts
-at once. Every 30 s a reconcile pass walks the state and counts what only it found: that counter
-stays 0 while the feed is handled right.
+at once, the others when it did not (`actors/core/homes.py`). At the start, when homes move and
+every 30 s a reconcile pass walks the state and counts what only it found: that counter stays 0
+while the feed is handled right.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ import msgspec
 from actors import addresses, limits
 from actors.core import job
 from actors.core.due import DueIndex
+from actors.core.eviction import EvictionTurns
+from actors.core.history import watermark
+from actors.core.homes import Homes, home_key
+from actors.core.peers import Peers
 from actors.core.permits import Waiters, key_hash
 from actors.core.store.txn import Result
 from actors.core.view import Change, View
@@ -49,6 +54,7 @@ _RECONCILED_PER_TURN: Final = 128  # 3 ms
 _RECONCILE_PAUSE_S: Final = 0.01  # between two turns of a pass: others have work to do
 _LEAP_MS: Final = 1_000  # NTP slews; more at once is a step of the clock or a sleep
 _LONGEST_TIMER_S: Final = 60.0  # the wall clock may step: look again at least this often
+_BYSTANDER_MS: Final = 30_000  # a node that does not vote looks again whether it does
 
 
 class _Tick(msgspec.Struct, frozen=True):
@@ -65,9 +71,14 @@ class _Reconcile(msgspec.Struct, frozen=True):
 class Home(StoreActor):
     """One per node; a node alone is the home of everything."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, peers: Peers) -> None:
         super().__init__(view)
+        self._peers = peers
+        self._homes = Homes(view, peers)
+        self._reckoned = (self._homes.up, peers.keeps_time)  # by what others' turns were reckoned
         self._due = DueIndex()
+        self._left_to_others = DueIndex()  # due: when it is this node's turn, should nobody act
+        self._turns = EvictionTurns()
         self._waiters = Waiters()
         # wait, or are about to start, with another `on_limit` than queue
         self._insistent = Waiters()
@@ -94,6 +105,7 @@ class Home(StoreActor):
     def rescan(self) -> Effects:
         """Derive everything anew."""
         self._due = DueIndex()
+        self._left_to_others = DueIndex()
         self._waiters = Waiters()
         self._insistent = Waiters()
         self._retention = job.Retention()
@@ -110,9 +122,12 @@ class Home(StoreActor):
             self._take(change.key)
         elif change.key.startswith("permit/"):
             self._permit_changed(change.key.split("/")[1])
+        elif change.key.startswith("session/"):
+            self._session_changed(keys.last(change.key))
         return None
 
     def _take(self, key: str) -> None:
+        self._left_to_others.set(key, None)
         self._due.set(key, job.due_at(self.view, key))
         match keys.kind(key):
             case "job":
@@ -126,6 +141,7 @@ class Home(StoreActor):
         if entry is None:
             self.unrecorded += job_id in self._given_up
             self._given_up.discard(job_id)
+            self._turns.progress(job_id)
             self._retention.discard(job_id)
             self._waiters.discard(job_id)
             self._insistent.discard(job_id)
@@ -136,8 +152,18 @@ class Home(StoreActor):
             self._line_up(job_id, record, spec.noun)
         if record.state in TERMINAL:
             self._retention.add(job_id, record.since_ms)
-        elif record.tasks > 1:
+            return
+        if record.tasks > 1:
             self._sets.setdefault(job_id, [])
+        if record.cancel_ms or record.stop:  # then nothing waits for a lost node to return
+            for attempt, _ in self.view.scan(keys.attempts_of(job_id)):
+                self._take(attempt)
+
+    def _session_changed(self, node: str) -> None:
+        """A node is lost, or back: its attempts are due, or not any more."""
+        for attempt, entry in self.view.scan("attempt/"):
+            if entry.noun.node == node:
+                self._take(attempt)
 
     def _count(self, job_id: str, state: str | None) -> None:
         before = self._states.pop(job_id, None)
@@ -185,7 +211,9 @@ class Home(StoreActor):
             for job_id in self._waiters.first(key_hash(concurrency.key), _LINE)
         }
         return any(
-            self.undecided(other) or (self._due.get(other) or now_ms + 1) <= now_ms
+            self.undecided(other)
+            or self._left_to_others.get(other) is not None
+            or (self._due.get(other) or now_ms + 1) <= now_ms
             for other in in_line - {key}
         )
 
@@ -195,15 +223,46 @@ class Home(StoreActor):
         """Do what is due, and set the timer for what is next."""
         sets, self._sets = self._sets, {}
         for job_id, members in sets.items():
-            if self._open(job_id):
+            if self._open(job_id) and self._homes.rank(keys.job(job_id)) is not None:
                 yield Tell(addresses.task_set(job_id), Advance(tuple(members)))
         now_ms = self.clock.now_ms()
+        if (self._homes.up, self._peers.keeps_time) != self._reckoned:
+            yield from self._homes_moved(now_ms)
         due = self._due.pop(now_ms, _PER_TURN)
         for key in due:
-            yield from self._decide(key, now_ms)
+            yield from self._decide_or_leave(key, now_ms)
+        for key in self._left_to_others.pop(now_ms, _PER_TURN):
+            yield from self._take_over(key, now_ms)
         self._note_leap(now_ms)
         yield from self._evict(now_ms)
         yield from self._sleep(now_ms, busy=len(due) == _PER_TURN)
+
+    def _decide_or_leave(self, key: str, now_ms: int) -> Iterator[Effect]:
+        """Decide as the home; else give the nodes before this one the time to (H2)."""
+        wait_ms = self._wait_ms(key)
+        if not wait_ms:
+            yield from self._decide(key, now_ms)
+        elif self._left_to_others.get(key) is None:
+            self._left_to_others.set(key, now_ms + wait_ms)
+
+    def _take_over(self, key: str, now_ms: int) -> Iterator[Effect]:
+        """The nodes before this one had their time, and the feed has not shown the decision."""
+        if self._homes.rank(home_key(self.view, key)) is None or not self._peers.keeps_time:
+            self._left_to_others.set(key, now_ms + _BYSTANDER_MS)
+        else:
+            yield from self._decide(key, now_ms)
+
+    def _wait_ms(self, key: str) -> int:
+        wait_ms = self._homes.wait_ms(home_key(self.view, key))
+        return wait_ms if wait_ms is not None and self._peers.keeps_time else _BYSTANDER_MS
+
+    def _homes_moved(self, now_ms: int) -> Iterator[Effect]:
+        """A node was lost or is back: reckon anew whose turn it is, and look at everything."""
+        self._reckoned = (self._homes.up, self._peers.keeps_time)
+        for key in list(self._left_to_others):
+            self._left_to_others.set(key, now_ms + self._wait_ms(key))
+        self._turns.clear()
+        yield After(0, _Reconcile(), key="reconcile")
 
     def _decide(self, key: str, now_ms: int) -> Iterator[Effect]:
         """Submit what is due for one entity; its next due time comes with the feed."""
@@ -232,9 +291,11 @@ class Home(StoreActor):
         if self.undecided("evict"):
             return
         excess = self._retention.excess(now_ms - self._leapt_ms, _EVICT_PER_TXN)
-        going = [job_id for job_id in excess if self._is_recorded(job_id)]
+        recorded = self._watermark()
+        going = [job_id for job_id in excess if self._ended_below(job_id, recorded)]
         if not going:
             going = self._give_up(excess)
+        going = self._turns.mine(going, now_ms, self._wait_ms)
         if going:
             yield from self.submit("evict", job.evict(self.view, going, now_ms=now_ms)) or ()
 
@@ -248,9 +309,18 @@ class Home(StoreActor):
         self._given_up.update(going)
         return going
 
-    def _is_recorded(self, job_id: str) -> bool:
+    def _ended_below(self, job_id: str, revision: int) -> bool:
         entry = self.view.get(keys.job(job_id))
-        return entry is not None and entry.revision < self._recorded
+        return entry is not None and entry.revision < revision
+
+    def _watermark(self) -> int:
+        """Return the revision below which a majority of voters has all that ended in history."""
+        voters, node = self._peers.voters(), self._peers.node
+        if voters == (node,):
+            return self._recorded
+        heard = {voter: self._peers.heartbeat(voter) for voter in voters}
+        of_others = {v: beat.recorded for v, beat in heard.items() if beat is not None}
+        return watermark({**of_others, node: self._recorded}, voters)
 
     @handles(Recorded)
     def recorded(self, message: Recorded, context: Context) -> Effects:
@@ -263,7 +333,8 @@ class Home(StoreActor):
     def _sleep(self, now_ms: int, *, busy: bool) -> Iterator[Effect]:
         old_ms = self._retention.next_ms()
         evict_ms = old_ms + self._leapt_ms if old_ms is not None else None
-        times = [t for t in (self._due.next_ms, evict_ms) if t is not None]
+        ahead = (self._due.next_ms, self._left_to_others.next_ms, evict_ms)
+        times = [t for t in ahead if t is not None]
         ahead_s = (min(times) - now_ms) / 1000 if times else _LONGEST_TIMER_S
         # What is due already waits for an answer or for a bucket to pass: look again in a second.
         pause_s = 0.0 if busy else ahead_s if ahead_s > 0 else 1.0
@@ -289,6 +360,10 @@ class Home(StoreActor):
 
     # -- reconcile
 
+    def _is_known(self, key: str) -> bool:
+        times = (self._due.get(key), self._left_to_others.get(key))
+        return self.undecided(key) or any(t is not None for t in times)
+
     @handles(_Reconcile)
     def reconcile(self, message: _Reconcile, context: Context) -> Iterator[Effect]:
         """Walk the state, some of it a turn: what is due and not in the index was missed."""
@@ -298,7 +373,7 @@ class Home(StoreActor):
             seen.append(key)
             if message.kind == 0 and entry.noun.tasks > 1:
                 self._sets.setdefault(keys.last(key), [])  # its entity may have been given up
-            if self._due.get(key) is None and not self.undecided(key):
+            if not self._is_known(key):
                 due_ms = job.due_at(self.view, key)
                 if due_ms is not None and not self._line_moves(key):
                     self.repairs += 1

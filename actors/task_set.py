@@ -1,7 +1,9 @@
 """The entity that advances one fanned-out job: makes its members, stops them, ends the job.
 
-It lives on the home of its job and holds nothing that the state does not: a census of the members,
-counted when it is activated and kept from the changes that its home passes on.
+Each voter has one, and that of the job's home decides at once; the others do when the feed has
+shown nothing of the fan-out for as long as their rank asks. It holds nothing that the state does
+not: a census of the members, counted when it is activated and kept from the changes that the `Home`
+of its node passes on.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import msgspec
 
 from actors import addresses
 from actors.consensus_replica import SubmitTxn
+from actors.core.homes import Homes
+from actors.core.store.txn import Committed
 from actors.core.task_set import Census, advance
 from actors.core.view import View
 from actors.model import keys
@@ -39,12 +43,17 @@ class Advance(msgspec.Struct, frozen=True):
     members: tuple[str, ...] = ()
 
 
-class TaskSet(LoopActor):
-    """One per open fanned-out job, at `/tasks/<job>`."""
+class _Decide(msgspec.Struct, frozen=True):
+    pass
 
-    def __init__(self, view: View, job_id: str) -> None:
+
+class TaskSet(LoopActor):
+    """One per open fanned-out job and node, at `/tasks/<job>`."""
+
+    def __init__(self, view: View, job_id: str, homes: Homes) -> None:
         super().__init__()
         self._view = view
+        self._homes = homes
         self._job_id = job_id
         self._members: dict[str, Task] = {}
         self._census = Census()
@@ -54,7 +63,7 @@ class TaskSet(LoopActor):
         """Count the members that exist."""
         for key, entry in self._view.scan(keys.tasks_of(self._job_id)):
             self._count(key, entry.noun)
-        return self._advance()
+        return self._in_turn()
 
     def _count(self, key: str, task: Task) -> None:
         self._census.moved(self._members.get(key), task)
@@ -71,6 +80,18 @@ class TaskSet(LoopActor):
             entry = self._view.get(key)
             if entry is not None:
                 self._count(key, entry.noun)
+        return self._in_turn()
+
+    def _in_turn(self) -> Effects:
+        """Decide as the home; else when nobody has for a while: each change begins it anew."""
+        wait_ms = self._homes.wait_ms(keys.job(self._job_id))
+        if wait_ms is None:
+            return None
+        return [After(wait_ms / 1000, _Decide(), key="turn")] if wait_ms else self._advance()
+
+    @handles(_Decide)
+    def decide(self, message: _Decide, context: Context) -> Effects:
+        """The nodes before this one had their time."""
         return self._advance()
 
     def _advance(self) -> Iterator[Effect]:
@@ -83,9 +104,12 @@ class TaskSet(LoopActor):
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Effects:
-        """Committed or conflicting: the state has moved, decide from what it is."""
+        """Committed or conflicting: the state has moved, decide from what it is.
+
+        Who was faster is at work, if this is not the home: leave it the next decision too.
+        """
         self._deciding = False
-        return self._advance()
+        return self._advance() if isinstance(message.value, Committed) else self._in_turn()
 
     @handles(Failed)
     def failed(self, message: Failed, context: Context) -> Effects:

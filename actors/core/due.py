@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 
 __all__ = ["DueIndex"]
 
@@ -20,6 +21,10 @@ class DueIndex:
 
     def __len__(self) -> int:
         return len(self._due)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the entities, in no order."""
+        return iter(self._due)
 
     def get(self, key: str) -> int | None:
         """Return when an entity is due, None when it is not in the index."""

@@ -24,8 +24,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """`sent_ms` is the sender's own wall clock, uncorrected: others make the cluster's of it.
 
     `session` is the revision of its session, 0 while it has none. `heard` is how long ago it heard
-    each other node, in milliseconds. `revision` and `executed` say how far it has applied;
-    `level` is the highest value schema that it reads. `addresses` are by door: `http`, `cluster`.
+    each other node, in milliseconds. `revision` and `executed` say how far it has applied,
+    `recorded` below which revision all that ended is durably in its history; `level` is the highest value schema that it reads. `addresses` are by door: `http`, `cluster`.
     """
 
     node: str
@@ -36,6 +36,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     capacity: NodeCapacity
     revision: int = 0
     executed: int = 0
+    recorded: int = 0
     level: int = 1
     conditions: tuple[str, ...] = ()
     addresses: dict[str, str] = {}

@@ -14,7 +14,7 @@ Y4  Values of environment variables never go in: history is read by more people,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -39,6 +39,7 @@ __all__ = [
     "TaskTotals",
     "next_batch",
     "read_items",
+    "watermark",
 ]
 
 _WHOLE: Final = limits.TASKS + 1  # above every task: the job's own row is in too
@@ -147,6 +148,15 @@ def next_batch(
 def read_items(batch: Batch) -> list[Item]:
     """Return the items of a batch. Raises msgspec.MsgspecError."""
     return [_DECODER.decode(raw) for raw in batch.items]
+
+
+def watermark(recorded: Mapping[str, int], voters: Sequence[str]) -> int:
+    """Return the revision that a majority of the voters has in history, by what is known of each.
+
+    Only records that ended below it are evicted: then no loss of a minority loses the history.
+    """
+    known = sorted((recorded.get(voter, 0) for voter in voters), reverse=True)
+    return known[len(voters) // 2]
 
 
 def _items(

@@ -23,6 +23,8 @@ from actors.backends.disk import disk_usage
 from actors.backends.job_logs import JobLogs
 from actors.consensus_replica import Settle
 from actors.core import buckets
+from actors.core.homes import Homes
+from actors.core.peers import Peers
 from actors.core.sealing import Vault
 from actors.disk_watch import DiskWatch
 from actors.errors import JobdError, StorageFailed
@@ -83,6 +85,7 @@ class Node:
         self.spans = open_export(config.telemetry.otlp_endpoint, directory.node_id)
         self._disk = open_disk(config, directory)
         self.state = self._disk.recovered.state
+        self.peers = Peers(directory.node_id)
         self.metrics = NodeMetrics(self.state)
         self.metrics.registry.register(self.spans)
         self._traces = JobTraces(self.state, self.spans.record)
@@ -115,6 +118,7 @@ class Node:
     def start(self) -> None:
         """Spawn the actors, those first that others rest on."""
         actors, state, data = self._actors, self.state, self._directory.path
+        homes = Homes(state, self.peers)
         start_replica(
             actors,
             self._disk,
@@ -129,11 +133,11 @@ class Node:
         actors.spawn(addresses.DISK_WATCH, lambda: DiskWatch(partial(disk_usage, data)))
         self.host.entities(
             addresses.task_set(""),
-            lambda address: TaskSet(state, keys.last(address)),
+            lambda address: TaskSet(state, keys.last(address), homes),
             idle_s=_TASK_SET_IDLE_S,
         )
         actors.spawn(addresses.HISTORY, lambda: History(state, self._history, self._sampler()))
-        actors.spawn(addresses.HOME, lambda: Home(state))
+        actors.spawn(addresses.HOME, lambda: Home(state, self.peers))
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         start_execution(
             actors,

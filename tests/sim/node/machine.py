@@ -16,6 +16,8 @@ from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica
 from actors.core.consensus.solo import Solo
 from actors.core.history import NodeSample
+from actors.core.homes import Homes
+from actors.core.peers import Peers
 from actors.core.placement import NodeCapacity
 from actors.core.sealing import SealBox, Vault
 from actors.core.supervisor_protocol import ExitRecord
@@ -77,6 +79,7 @@ class NodeSim:
         log = _Log.open(disk.path("log"), _SEGMENT_BYTES, disk)
         self.recovered: Recovered = recover(log, machine.image, self.events)
         self.state = self.recovered.state
+        self.peers = Peers(NODE)
         self._vault = Vault(self.state, NODE, _no_keys)
         self.gateway = self._make_gateway()
         self._port = SimPort(
@@ -111,6 +114,7 @@ class NodeSim:
 
     def _start(self, log: SegmentLog) -> None:
         machine, state, found = self._machine, self.state, self.recovered
+        homes = Homes(state, self.peers)
         self._once(
             addresses.LOG, lambda: LogWriter(log, fatal=self._gave_up, observe_fsync=_ignore)
         )
@@ -138,10 +142,12 @@ class NodeSim:
         self._spawn(addresses.WAKEUPS, lambda: Wakeups(state))
         self._spawn(addresses.RUN_LOG, lambda: RunLog(machine.job_logs, machine.artifacts))
         self.host.entities(
-            addresses.task_set(""), lambda key: TaskSet(state, keys.last(key)), idle_s=_IDLE_S
+            addresses.task_set(""),
+            lambda key: TaskSet(state, keys.last(key), homes),
+            idle_s=_IDLE_S,
         )
         self._spawn(addresses.HISTORY, lambda: History(state, self._history, _sample))
-        self._spawn(addresses.HOME, lambda: Home(state))
+        self._spawn(addresses.HOME, lambda: Home(state, self.peers))
         self._start_execution()
 
     def _start_execution(self) -> None:

@@ -11,6 +11,7 @@ from actors.backends.state_memory import MemoryStateStore
 from actors.consensus_replica import ConsensusReplica, SubmitTxn
 from actors.core import session
 from actors.core.consensus.solo import Solo
+from actors.core.peers import Peers
 from actors.core.store.state import State
 from actors.core.store.txn import Txn
 from actors.home import Home
@@ -34,7 +35,7 @@ def test_a_reconcile_pass_finds_everything_and_takes_many_turns() -> None:
     for i in range(RECORDS):
         key = keys.idempotency("t", f"{i:032d}")
         state.apply(Txn((), ((key, encode(IdempotencyKey("j", "b", later_ms))),)))
-    home = Home(state)
+    home = Home(state, Peers("n"))
     host.spawn(lambda: home, addresses.HOME)
     for key, _ in list(state.scan("idempotency/")):
         home._due.set(key, None)  # as if the feed had been missed
