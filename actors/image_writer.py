@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
 from actors import addresses
+from actors.core.consensus.group import Imaged
 from actors.core.ports import EventLog, EventPage, Row, StateStore
 from actors.errors import JobdError, ReadOnly, StorageFailed
 from actors.log_writer import Truncate
@@ -47,8 +48,21 @@ _CHECKPOINT_EVERY_S: Final = 10.0
 _PRUNE_EVERY_S: Final = 60.0
 
 
+class _Mark(NamedTuple):
+    """Where the image stands."""
+
+    applied_index: int
+    revision: int
+    position: bytes
+    executed: int
+
+
 class WriteImage(msgspec.Struct, frozen=True):
-    """Rows and events of the commits up to `revision`, in the log up to `applied_index`."""
+    """Rows and events of the commits up to `revision`; `executed` commands made them.
+
+    With them the image makes the log unnecessary up to `applied_index`; `position` is what it must
+    say of consensus beside them.
+    """
 
     system_lane: ClassVar[bool] = True  # reads of events may fill the mailbox
     rows: tuple[Row, ...]
@@ -56,6 +70,13 @@ class WriteImage(msgspec.Struct, frozen=True):
     applied_index: int
     revision: int
     sessions: bytes
+    position: bytes = b""
+    executed: int = 0
+
+    @property
+    def mark(self) -> _Mark:
+        """What a checkpoint makes durable."""
+        return _Mark(self.applied_index, self.revision, self.position, self.executed)
 
 
 class ImageWritten(msgspec.Struct, frozen=True):
@@ -86,15 +107,19 @@ class CopyImage(msgspec.Struct, frozen=True):
     """Copy the image and the event log, both of one revision; answered with ImageCopied."""
 
     state: str  # the path of the new store
-    events: str  # of the new event log
+    events: str = ""  # of the new event log; "" copies none
 
 
 class ImageCopied(msgspec.Struct, frozen=True):
-    """What a copy of the image holds; `digest` is the store's."""
+    """What a copy of the image holds; `digest` is the store's.
+
+    `last_event` is (revision, k) of the last event up to it, (0, 0) when there was none.
+    """
 
     applied_index: int
     revision: int
     digest: str
+    last_event: tuple[int, int] = (0, 0)
 
 
 class _Checkpoint(msgspec.Struct, frozen=True):
@@ -125,7 +150,7 @@ class ImageWriter(ThreadActor):
         self._checkpoints = checkpoints
         self._store = store
         self._events = events
-        self._written = self._durable = applied_index
+        self._written = self._durable = _Mark(applied_index, -1, b"", 0)
 
     def on_start(self) -> Iterator[Effect]:
         """Begin the rounds of checkpoints and retention."""
@@ -139,7 +164,7 @@ class ImageWriter(ThreadActor):
         assert context.sender is not None, "only the replica writes the image"
         refused = self._refusal(partial(self._write, message))
         if refused is None:
-            self._written = message.applied_index
+            self._written = message.mark
             yield Tell(addresses.EVENT_BUS, EventsWritten(message.revision))
         yield Tell(context.sender, ImageWritten(message.applied_index, refused))
 
@@ -151,6 +176,7 @@ class ImageWriter(ThreadActor):
             applied_index=message.applied_index,
             revision=message.revision,
             sessions=message.sessions,
+            position=message.position,
         )
 
     def _refusal(self, work: Callable[[], None]) -> JobdError | None:
@@ -166,12 +192,14 @@ class ImageWriter(ThreadActor):
 
     @handles(_Checkpoint)
     def checkpoint(self, message: _Checkpoint, context: Context) -> Iterator[Effect]:
-        """Make the image durable, then let the log drop what it covers."""
+        """Make the image durable, then let the log and the other nodes drop what it covers."""
         yield After(_CHECKPOINT_EVERY_S, _Checkpoint(), key="checkpoint")
         if self._written == self._durable:
             return
         if self._refusal(self._flush) is None:  # else the log keeps everything
-            yield Tell(addresses.LOG, Truncate(self._durable + 1))
+            yield Tell(addresses.LOG, Truncate(self._durable.applied_index + 1))
+            if self._durable.executed:
+                yield Tell(addresses.REPLICA, Imaged(self._durable.executed))
 
     def _flush(self) -> None:
         written = self._written
@@ -185,11 +213,13 @@ class ImageWriter(ThreadActor):
         assert context.reply is not None, "CopyImage is an ask"
         try:
             self._store.checkpoint(Path(message.state))
-            self._events.checkpoint(Path(message.events))
+            if message.events:
+                self._events.checkpoint(Path(message.events))
         except JobdError as error:
             return [Fail(context.reply, error)]
         revision = self._store.load().revision
-        copied = ImageCopied(self._written, revision, self._store.digest())
+        index, digest = self._written.applied_index, self._store.digest()
+        copied = ImageCopied(index, revision, digest, self._events.last)
         return [Reply(context.reply, copied)]
 
     @handles(_Prune)

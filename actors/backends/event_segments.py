@@ -157,12 +157,14 @@ class EventSegments:
         max_bytes: int = limits.EVENT_LOG_BYTES,
         max_age_s: float = limits.EVENT_LOG_AGE_S,
         disk: Disk | None = None,
+        floor: tuple[int, int] = (0, 0),
     ) -> Self:
-        """Open or create; a torn tail is cut off.
+        """Open or create; a torn tail is cut off. A new one begins behind the event `floor`.
 
         Raises Corrupt, DataDirectory (another version), ReadOnly, StorageFailed.
         """
         log = cls(directory, max_bytes, max_age_s, disk or Disk())
+        log._last = floor
         try:
             log._open()
         except OSError as error:
@@ -226,6 +228,11 @@ class EventSegments:
     def last_revision(self) -> int:
         """Revision of the last event, 0 when there is none."""
         return self._last[0]
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """(revision, k) of the last event, (0, 0) when there is none."""
+        return self._last
 
     @property
     def floor(self) -> tuple[int, int]:

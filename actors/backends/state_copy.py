@@ -2,7 +2,7 @@
 
 The text is NDJSON: a head line, a line per row in key order, an end line with the digest::
 
-    {"jobd_state":1,"applied_index":7,"revision":9,"sessions":"<base64>"}
+    {"jobd_state":1,"applied_index":7,"revision":9,"sessions":"<base64>","position":"<base64>"}
     {"key":"job/…","revision":3,"value":"<base64>"}
     {"keys":1,"digest":"9-1-…"}
 """
@@ -38,7 +38,7 @@ def migrate(source: StateStore, dest: StateStore) -> int:
 def export_ndjson(store: StateStore, file: IO[bytes]) -> int:
     """Write an image as NDJSON and return its number of rows. Raises Corrupt."""
     state = store.load()
-    file.write(_line(_Head(_FORMAT, state.applied_index, state.revision, state.sessions)))
+    file.write(_line(_Head(_FORMAT, *state[:3], state.position)))
     keys = 0
     for row in state.rows:
         keys += 1
@@ -60,16 +60,18 @@ def import_ndjson(file: Iterable[bytes], store: StateStore) -> int:
         raise DataDirectory(f"an export of format {head.jobd_state}; this JobD reads {_FORMAT}")
     end: list[_End] = []
     rows = _rows(lines, end)
-    keys = _fill(store, StoredState(head.applied_index, head.revision, head.sessions, rows))
+    state = StoredState(head.applied_index, head.revision, head.sessions, rows, head.position)
+    keys = _fill(store, state)
     _check_digest(store, end[0].digest)
     return keys
 
 
-class _Head(msgspec.Struct, forbid_unknown_fields=True):
+class _Head(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     jobd_state: int
     applied_index: int
     revision: int
     sessions: bytes  # base64, as msgspec writes bytes
+    position: bytes = b""
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -114,10 +116,14 @@ def _fill(dest: StateStore, state: StoredState) -> int:
         raise Conflict("the store to copy into is not empty")
     keys, rows = 0, state.rows
     while batch := list(islice(rows, _ROWS)):
-        dest.write(batch, applied_index=0, revision=0, sessions=b"")
+        dest.write(batch, applied_index=0, revision=0, sessions=b"", position=b"")
         keys += len(batch)
     dest.write(
-        (), applied_index=state.applied_index, revision=state.revision, sessions=state.sessions
+        (),
+        applied_index=state.applied_index,
+        revision=state.revision,
+        sessions=state.sessions,
+        position=state.position,
     )
     dest.flush()
     return keys

@@ -41,10 +41,16 @@ class MemoryStateStore:
         mark = self._mark
         stored = ((key, *row) for key, row in self._rows.items())
         rows = image.checked_rows(mark, stored)
-        return StoredState(mark.applied_index, mark.revision, mark.sessions, rows)
+        return image.stored_state(mark, rows)
 
     def write(
-        self, rows: Iterable[Row], *, applied_index: int, revision: int, sessions: bytes
+        self,
+        rows: Iterable[Row],
+        *,
+        applied_index: int,
+        revision: int,
+        sessions: bytes,
+        position: bytes,
     ) -> None:
         """Write rows and the mark in one batch."""
         batch = image.last_of_each(rows)
@@ -61,6 +67,7 @@ class MemoryStateStore:
             applied_index=applied_index,
             revision=revision,
             sessions=sessions,
+            position=position,
         )
         for key in stored:
             del self._rows[key]

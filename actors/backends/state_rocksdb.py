@@ -62,7 +62,7 @@ class RocksdbStateStore:
         """Return the image. Raises Corrupt, also at the end of the rows when they don't add up."""
         mark = self._mark
         rows = image.checked_rows(mark, self._stored(b"", None))
-        return StoredState(mark.applied_index, mark.revision, mark.sessions, rows)
+        return image.stored_state(mark, rows)
 
     def _stored(self, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, int, bytes, int]]:
         last = _ROWS_END if end is None else _ROW + end
@@ -75,7 +75,13 @@ class RocksdbStateStore:
             cursor.status()  # raises when it ended on an error and not at the end
 
     def write(
-        self, rows: Iterable[Row], *, applied_index: int, revision: int, sessions: bytes
+        self,
+        rows: Iterable[Row],
+        *,
+        applied_index: int,
+        revision: int,
+        sessions: bytes,
+        position: bytes,
     ) -> None:
         """Write rows and the mark in one atomic batch, not yet durable.
 
@@ -100,6 +106,7 @@ class RocksdbStateStore:
                 applied_index=applied_index,
                 revision=revision,
                 sessions=sessions,
+                position=position,
             )
             write.put(_MARK, image.encode_mark(mark))
             self._db.write(write)

@@ -85,7 +85,7 @@ class SqliteStateStore:
     def load(self) -> StoredState:
         """Return the image. Raises Corrupt, also at the end of the rows when they don't add up."""
         mark = self._mark
-        return StoredState(mark.applied_index, mark.revision, mark.sessions, self._all())
+        return image.stored_state(mark, self._all())
 
     def _all(self) -> Iterator[Row]:
         with _errors(self._path):
@@ -98,7 +98,13 @@ class SqliteStateStore:
         )
 
     def write(
-        self, rows: Iterable[Row], *, applied_index: int, revision: int, sessions: bytes
+        self,
+        rows: Iterable[Row],
+        *,
+        applied_index: int,
+        revision: int,
+        sessions: bytes,
+        position: bytes,
     ) -> None:
         """Write rows and the mark in one atomic batch, not yet durable.
 
@@ -119,6 +125,7 @@ class SqliteStateStore:
                 applied_index=applied_index,
                 revision=revision,
                 sessions=sessions,
+                position=position,
             )
             self._put([(key, at, batch[key].value, crc) for key, (at, crc) in puts.items()])
             self._delete([key for key in old if key not in puts])

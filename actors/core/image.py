@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import google_crc32c
 import msgspec
 
-from actors.core.ports import Row
+from actors.core.ports import Row, StoredState
 from actors.errors import Corrupt, DataDirectory
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "encode_mark",
     "last_of_each",
     "row_check",
+    "stored_state",
 ]
 
 _FORMAT: Final = 1
@@ -44,13 +45,14 @@ REMEDY: Final = "Restore the data directory from a backup, or import an export o
 
 
 class Mark(NamedTuple):
-    """Where an image stands: the log entry and the revision it holds, and what adds up (M2)."""
+    """Where an image stands: what it holds of log, history and consensus, and what adds up (M2)."""
 
     applied_index: int
     revision: int
     sessions: bytes
     keys: int
     total: int
+    position: bytes = b""
 
     @property
     def digest(self) -> str:
@@ -59,6 +61,11 @@ class Mark(NamedTuple):
 
 
 EMPTY: Final = Mark(0, 0, b"", 0, 0)
+
+
+def stored_state(mark: Mark, rows: Iterator[Row]) -> StoredState:
+    """Return what an engine loads."""
+    return StoredState(mark.applied_index, mark.revision, mark.sessions, rows, mark.position)
 
 
 def row_check(key: bytes, revision: int, value: bytes) -> int:
@@ -85,12 +92,13 @@ def advance(
     applied_index: int,
     revision: int,
     sessions: bytes,
+    position: bytes,
 ) -> Mark:
     """Return the mark after a batch: `old` and `new` rows as key -> (revision, check)."""
     total = mark.total + sum(_row_sum(key, *row) for key, row in new.items())
     total -= sum(_row_sum(key, *row) for key, row in old.items())
     keys = mark.keys + len(new) - len(old)
-    return Mark(applied_index, revision, sessions, keys, total % _MODULUS)
+    return Mark(applied_index, revision, sessions, keys, total % _MODULUS, position)
 
 
 def checked_row(key: object, revision: object, value: object, check: object) -> Row:
@@ -126,7 +134,7 @@ def checked_rows(mark: Mark, stored: Iterable[tuple[bytes, int, bytes, int]]) ->
 def encode_mark(mark: Mark) -> bytes:
     """Return the mark's bytes, checksum first."""
     body = msgspec.msgpack.encode(
-        (_FORMAT, *mark[:4], mark.total.to_bytes(16, "big")),
+        (_FORMAT, *mark[:4], mark.total.to_bytes(16, "big"), mark.position),
     )
     return _CRC.pack(google_crc32c.value(body)) + body
 
@@ -135,7 +143,9 @@ def decode_mark(data: object) -> Mark:
     """Return the mark. Raises Corrupt, DataDirectory (another version)."""
     if not isinstance(data, bytes) or _CRC.pack(google_crc32c.value(data[4:])) != data[:4]:
         raise Corrupt("state image: the mark fails its checksum", remedy=REMEDY)
-    version, applied_index, revision, sessions, keys, total = msgspec.msgpack.decode(data[4:])
+    version, *fields = msgspec.msgpack.decode(data[4:])
     if version != _FORMAT:
         raise DataDirectory(f"state image has format {version}; this node reads {_FORMAT}")
-    return Mark(applied_index, revision, sessions, keys, int.from_bytes(total, "big"))
+    applied_index, revision, sessions, keys, total, *later = fields
+    position = later[0] if later else b""  # the mark grows at its end
+    return Mark(applied_index, revision, sessions, keys, int.from_bytes(total, "big"), position)

@@ -69,12 +69,17 @@ class Row(NamedTuple):
 
 
 class StoredState(NamedTuple):
-    """What the image on disk holds: the state after `applied_index`, at `revision`."""
+    """What the image on disk holds: the state at `revision`.
+
+    It makes the log's records up to `applied_index` unnecessary. `sessions` (the session tables)
+    and `position` (what consensus knows beside its log) are opaque to the store.
+    """
 
     applied_index: int
     revision: int
-    sessions: bytes  # the session tables, opaque to the store
+    sessions: bytes
     rows: Iterator[Row]
+    position: bytes = b""
 
 
 class StateStore(Protocol):
@@ -88,7 +93,13 @@ class StateStore(Protocol):
         """Return the image. Raises Corrupt when a row or the whole fails its digest."""
 
     def write(
-        self, rows: Iterable[Row], *, applied_index: int, revision: int, sessions: bytes
+        self,
+        rows: Iterable[Row],
+        *,
+        applied_index: int,
+        revision: int,
+        sessions: bytes,
+        position: bytes,
     ) -> None:
         """Write rows and the watermark in one atomic batch, not yet durable. Raises ReadOnly."""
 
@@ -127,6 +138,10 @@ class EventLog(Protocol):
     @property
     def last_revision(self) -> int:
         """Revision of the last event, 0 when there is none."""
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """(revision, k) of the last event, (0, 0) when there is none."""
 
     @property
     def floor(self) -> tuple[int, int]:

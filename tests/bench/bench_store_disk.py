@@ -133,7 +133,7 @@ def images(directory: Path, seconds: float) -> dict[str, float]:
             nonlocal at
             at += 1
             rows = [Row(f"job/{(at * 7919 + i) % 50_000:08d}", at, PAYLOAD) for i in range(batch)]
-            store.write(rows, applied_index=at, revision=at, sessions=b"")
+            store.write(rows, applied_index=at, revision=at, sessions=b"", position=b"")
 
         rates[f"{name} rows/s, 256 a batch"], _ = measure(commit, 256, seconds)
         began, count = time.perf_counter(), sum(1 for _ in store.load().rows)

@@ -73,7 +73,7 @@ def store(engine: Engine, tmp_path: Path) -> Iterator[StateStore]:
 
 
 def put(store: StateStore, rows: list[Row], at: int, sessions: bytes = b"") -> None:
-    store.write(rows, applied_index=at, revision=at, sessions=sessions)
+    store.write(rows, applied_index=at, revision=at, sessions=sessions, position=b"p%d" % at)
 
 
 def fill(store: StateStore, batches: int, rows: int = 50) -> None:
@@ -138,6 +138,7 @@ class AgainstDict(RuleBasedStateMachine):
     def loads(self) -> None:
         state = self.store.load()
         assert (state.applied_index, state.revision) == (self.at, self.at)
+        assert state.position == (b"p%d" % self.at if self.at else b"")
         assert list(state.rows) == [self.model[key] for key in sorted(self.model)]
         assert self.store.stats()["keys"] == len(self.model)
 
@@ -171,7 +172,7 @@ at = store.load().applied_index
 while True:
     at += 1
     rows = [Row(f"k{i}", at, b"%d" % at) for i in range(32)]
-    store.write(rows, applied_index=at, revision=at, sessions=b"")
+    store.write(rows, applied_index=at, revision=at, sessions=b"", position=b"")
     if at % 5 == 0:
         store.flush()
         print(at, flush=True)
@@ -214,6 +215,7 @@ def test_a_checkpoint_opens_and_is_the_state_at_its_moment(engine: Engine, tmp_p
     put(store, [Row("later", 21, b"x")], 21)
     copy = engine.open(copy_at)
     assert copy.load()[:3] == (20, 20, b"s20")
+    assert copy.load().position == b"p20"
     assert list(copy.load().rows) == expected
     assert copy.digest() == digest != store.digest()
     put(copy, [Row("own", 22, b"y")], 22)
@@ -258,6 +260,7 @@ def test_it_migrates_and_exports_to_every_engine(
     rows = migrate(first, to)
     assert rows == len(to.scan("")) == first.stats()["keys"]
     assert (to.digest(), to.load()[:3]) == (first.digest(), (16, 16, b"\xff\x00"))
+    assert to.load().position == b"p16"
     with pytest.raises(Conflict):
         migrate(first, to)
     with text.open("wb") as file:
@@ -266,6 +269,7 @@ def test_it_migrates_and_exports_to_every_engine(
     with text.open("rb") as file:
         import_ndjson(file, again)
     assert again.digest() == first.digest()
+    assert again.load().position == b"p16"
     for each in (first, to, again):
         each.close()
 

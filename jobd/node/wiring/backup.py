@@ -102,6 +102,7 @@ def _copy_stopped(data: Path, engine: str, dest: Path) -> ImageCopied:
             applied_index=recovered.applied_index,
             revision=state.revision,
             sessions=state.sessions.dump(),
+            position=b"",  # of a new cluster
         )
         copy.flush()
         digest = copy.digest()
@@ -159,6 +160,7 @@ def _begin_anew(data: Path, node: str, origin: Origin, now_ms: int) -> int:
             applied_index=stored.applied_index,
             revision=state.revision,
             sessions=state.sessions.dump(),
+            position=b"",  # a new cluster of one node has no other's promises to keep
         )
         store.flush()
     _append_events(data, state.take_events())

@@ -118,6 +118,15 @@ def import_store(data: Path, file: IO[bytes], engine: str) -> int:
     store = _open(engine, data)
     try:
         keys = import_ndjson(file, store)
+        stored = store.load()
+        store.write(
+            (),
+            applied_index=stored.applied_index,
+            revision=stored.revision,
+            sessions=stored.sessions,
+            position=b"",  # it is of the cluster that was exported, this is another one
+        )
+        store.flush()
         # The log goes on behind the image: its first record is the one after it.
         SegmentLog.open(data / "log", first_index=store.load().applied_index + 1).close()
     except BaseException:

@@ -28,7 +28,7 @@ EVENT = Event(9, 0, 1_700_000_000_000, "job.done", "job/a", {"code": 0})
 def store() -> MemoryStateStore:
     opened = MemoryStateStore.open()
     rows = [Row("job/a", 3, b"\x01\x90"), Row("kv/x", 4, b"")]
-    opened.write(rows, applied_index=2, revision=4, sessions=b"s")
+    opened.write(rows, applied_index=2, revision=4, sessions=b"s", position=b"p")
     return opened
 
 
@@ -51,12 +51,14 @@ def formats(directory: Path) -> dict[str, bytes]:
 
 
 def golden() -> dict[str, bytes]:
+    """By name; what ends in `.before` was written by earlier versions and is only read."""
     lines = (line.split(" ", 1) for line in GOLDEN.read_text().splitlines())
     return {name: bytes.fromhex(data) for name, data in lines}
 
 
 def test_what_is_written_is_what_was_always_written(tmp_path: Path) -> None:
-    assert formats(tmp_path) == golden()
+    found = golden()
+    assert formats(tmp_path) == {k: v for k, v in found.items() if not k.endswith(".before")}
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -67,10 +69,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (record.number, record.kind, record.payload) == (7, 1, b"first")
     mark = decode_mark(found["image.mark"])
     assert (mark.applied_index, mark.revision, mark.sessions, mark.keys) == (2, 4, b"s", 2)
+    assert mark.position == b"p"
+    assert decode_mark(found["image.mark.before"]) == mark._replace(position=b"")
     (tmp_path / f"{1:020d}.seg").write_bytes(found["events.segment"])
     log = EventSegments.open(tmp_path)
     assert log.read((0, 0), 9) == [EVENT]
     log.close()
-    again = MemoryStateStore.open()
-    import_ndjson(io.BytesIO(found["export.ndjson"]), again)
-    assert again.digest() == store().digest()
+    for name, position in (("export.ndjson", b"p"), ("export.ndjson.before", b"")):
+        again = MemoryStateStore.open()
+        import_ndjson(io.BytesIO(found[name]), again)
+        assert again.digest() == store().digest()
+        assert again.load().position == position

@@ -32,7 +32,7 @@ def fill(store: StateStore, batches: int) -> History:
             Row(f"job/{(b * 31 + i) % 150:05d}", b, None if (b + i) % 5 == 0 else b"%d." % b * 20)
             for i in range(40)
         ]
-        store.write(rows, applied_index=b, revision=b, sessions=b"s%d" % b)
+        store.write(rows, applied_index=b, revision=b, sessions=b"s%d" % b, position=b"")
         for row in rows:
             model[row.key] = row
         history[b] = [model[k] for k in sorted(model) if model[k].value is not None]
@@ -149,12 +149,18 @@ def test_a_full_file_system_makes_it_read_only_until_there_is_room(small: Path) 
     with pytest.raises(ReadOnly):
         for at in range(1, 1000):
             store.write(
-                [Row(f"k{at}", at, os.urandom(40_000))], applied_index=at, revision=at, sessions=b""
+                [Row(f"k{at}", at, os.urandom(40_000))],
+                applied_index=at,
+                revision=at,
+                sessions=b"",
+                position=b"",
             )
     assert store.load().applied_index == at - 1
     assert len(list(store.load().rows)) == at - 1
     ballast.unlink()
-    store.write([Row(f"k{at}", at, b"x")], applied_index=at, revision=at, sessions=b"")
+    store.write(
+        [Row(f"k{at}", at, b"x")], applied_index=at, revision=at, sessions=b"", position=b""
+    )
     store.flush()
     store.close()
     store = SqliteStateStore.open(small / "state")
@@ -167,9 +173,9 @@ def test_a_batch_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     history = fill(store, 2)
     half = [Row("job/00000", 3, None), Row("new", 3, b"x"), Row("worse", 2**63, b"x")]
     with pytest.raises(OverflowError):  # SQLite has no such integers; no revision comes near it
-        store.write(half, applied_index=3, revision=3, sessions=b"")
+        store.write(half, applied_index=3, revision=3, sessions=b"", position=b"")
     assert list(store.load().rows) == history[2]
-    store.write([Row("new", 3, b"y")], applied_index=3, revision=3, sessions=b"s3")
+    store.write([Row("new", 3, b"y")], applied_index=3, revision=3, sessions=b"s3", position=b"")
     assert store.load().applied_index == 3
     assert store.get("new") == Row("new", 3, b"y")
     store.close()

@@ -28,7 +28,13 @@ class SimImage(MemoryStateStore):
         self._batches: list[tuple[tuple[Row, ...], dict[str, Any]]] = []
 
     def write(
-        self, rows: Iterable[Row], *, applied_index: int, revision: int, sessions: bytes
+        self,
+        rows: Iterable[Row],
+        *,
+        applied_index: int,
+        revision: int,
+        sessions: bytes,
+        position: bytes,
     ) -> None:
         self._disk.before("image")
         if self._disk.full:
@@ -37,6 +43,7 @@ class SimImage(MemoryStateStore):
             "applied_index": applied_index,
             "revision": revision,
             "sessions": sessions,
+            "position": position,
         }
         self._batches.append((tuple(rows), mark))
         super().write(self._batches[-1][0], **mark)
@@ -70,4 +77,5 @@ def _copy(stored: StoredState, into: MemoryStateStore) -> None:
         applied_index=stored.applied_index,
         revision=stored.revision,
         sessions=stored.sessions,
+        position=stored.position,
     )
