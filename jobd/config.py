@@ -15,6 +15,7 @@ import msgspec
 
 from actors.errors import ConfigError
 from actors.model.ids import NAME_RE
+from jobd.cluster_section import ClusterSection
 
 __all__ = ["Config", "load"]
 
@@ -41,12 +42,6 @@ class HttpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     bind: str = "127.0.0.1:8080"
     allowed_hosts: tuple[str, ...] = ()
-
-
-class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """cluster: where clients and user actors reach the node; on loopback."""
-
-    bind: str = "127.0.0.1:7800"
 
 
 class AuthSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,12 +163,14 @@ def _file(path: Path) -> dict[str, Any]:
 def _checked(merged: dict[str, Any], origin: dict[str, str]) -> Config:
     _check_names(merged, Config, "", origin)
     try:
-        return msgspec.convert(merged, Config, strict=True)
+        config = msgspec.convert(merged, Config, strict=True)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
         name = where.rstrip("`").partition("[")[0]
         cause = f"{name} (from {_place(name, origin)}): {message}"
         raise ConfigError(cause, remedy=_remedy(_types().get(name))) from None
+    config.cluster.check()
+    return config
 
 
 def _check_names(given: dict[str, Any], kind: Any, prefix: str, origin: dict[str, str]) -> None:
