@@ -79,7 +79,7 @@ class DevNode:
         (self.data / "run" / "node.json").unlink(missing_ok=True)
         environment = os.environ | {
             "JOBD_CFG_CLUSTER__BOOTSTRAP_PEERS": ",".join(self._fronts),
-            "JOBD_CFG_CLUSTER__ADDRESS": f"127.0.0.1:{self.ports.front}",
+            "JOBD_CFG_CLUSTER__ADVERTISE": f"127.0.0.1:{self.ports.front}",
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves

@@ -1,0 +1,197 @@
+"""A cluster of real nodes, with a network and disks that can fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.bench.processes import tree
+from tests.cluster.network import Loopback
+from tests.integration.node_process import NodeProcess, until
+
+__all__ = ["Cluster", "ClusterNode", "running"]
+
+_READY_S = 40.0
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class ClusterNode(NodeProcess):
+    """A node of a cluster. Its ports stay the same when it restarts."""
+
+    def __init__(self, name: str, data: Path, *args: str) -> None:
+        self.name = name
+        self.ports = {flag: _free_port() for flag in ("http", "cluster", "metrics")}
+        ports = [f"--{flag}=127.0.0.1:{port}" for flag, port in self.ports.items()]
+        super().__init__(data, "--name", name, "--log-level", "info", *ports, *args)
+        self.url = f"http://127.0.0.1:{self.ports['http']}"
+        self.frozen = False
+
+    @property
+    def address(self) -> str:
+        """Where clients of the wire reach it."""
+        return f"127.0.0.1:{self.ports['cluster']}"
+
+    @property
+    def launched(self) -> bool:
+        """Whether it ever ran."""
+        return self._process is not None
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self) -> None:
+        self.frozen = False
+        super().launch()
+
+    def ready(self) -> bool:
+        """Whether it takes work. Fails when its process has ended."""
+        return self._found() and self._ready()
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self.frozen = True
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.frozen = False
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+    def lose_power(self) -> None:
+        """Kill all at once: the node, its job supervisor and what that runs."""
+        supervisor = self.supervisor_pid()
+        pids = tree(self.pid) if self.runs else []
+        if supervisor is not None:
+            pids += tree(supervisor)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+        for pid in pids:
+            until(lambda pid=pid: not _uses(pid, self.data))  # type: ignore[misc]
+
+    def metrics(self) -> dict[str, float]:
+        """Return its metrics, those of one name added up."""
+        url = f"http://127.0.0.1:{self.ports['metrics']}/metrics"
+        found: dict[str, float] = {}
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            for line in answer.read().decode().splitlines():
+                name, _, value = line.rpartition(" ")
+                if not name.startswith("#"):
+                    bare = name.partition("{")[0]
+                    found[bare] = found.get(bare, 0.0) + float(value)
+        return found
+
+
+def _uses(pid: int, data: Path) -> bool:
+    with suppress(OSError):
+        return any(str(fd.readlink()).startswith(f"{data}/") for fd in _fds(pid))
+    return False
+
+
+def _fds(pid: int) -> Iterator[Path]:
+    return Path(f"/proc/{pid}/fd").iterdir()
+
+
+class Cluster:
+    """Nodes n1, n2, … that know each other by the fronts of their network."""
+
+    def __init__(self, places: Iterable[Path], *args: str) -> None:
+        self.nodes = [
+            ClusterNode(f"n{number}", place, *args) for number, place in enumerate(places, 1)
+        ]
+        self.network = Loopback(self._pids)
+        fronts = [self.network.add(node.name, node.ports["cluster"]) for node in self.nodes]
+        for node, front in zip(self.nodes, fronts, strict=True):
+            node.environment = {
+                "JOBD_CFG_CLUSTER__BOOTSTRAP_PEERS": ",".join(fronts),
+                "JOBD_CFG_CLUSTER__ADVERTISE": front,
+            }
+
+    def _pids(self) -> dict[str, int]:
+        return {node.name: node.pid for node in self.nodes if node.runs}
+
+    def start(self) -> None:
+        """Start all nodes and wait until they take work."""
+        for node in self.nodes:
+            node.launch()
+        self.await_ready()
+
+    def await_ready(self, timeout_s: float = _READY_S) -> None:
+        """Wait until all nodes take work."""
+        deadline = time.monotonic() + timeout_s
+        for node in self.nodes:
+            until(node.ready, max(0.1, deadline - time.monotonic()))
+
+    @property
+    def token(self) -> str:
+        """A token that every node takes."""
+        return (self.nodes[0].data / "admin.token").read_text().strip()
+
+    def cut_off(self, node: ClusterNode, *, hears: bool = False, speaks: bool = False) -> None:
+        """Cut a node off from all others, but for what it still hears or still says."""
+        for other in self.nodes:
+            if other is not node:
+                if not speaks:
+                    self.network.cut(node.name, other.name)
+                if not hears:
+                    self.network.cut(other.name, node.name)
+
+    def heal(self) -> None:
+        """End all cuts."""
+        for a in self.nodes:
+            for b in self.nodes:
+                if a is not b:
+                    self.network.heal(a.name, b.name)
+
+    def recover(self) -> None:
+        """End all faults: every node runs and reaches every other."""
+        self.heal()
+        for node in self.nodes:
+            if node.frozen:
+                node.thaw()
+            if not node.runs:
+                node.launch()
+        self.await_ready()
+
+    def end(self) -> None:
+        """End every process and the network."""
+        for node in self.nodes:
+            if node.launched:
+                node.end()
+        self.network.close()
+
+    def log(self) -> str:
+        """What the nodes said, for a failure's report."""
+        return "\n".join(f"-- {node.name}\n{node.log()[-3000:]}" for node in self.nodes)
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """Return what each node says of itself."""
+        return [node.call("GET", "/status") for node in self.nodes]
+
+
+@contextmanager
+def running(places: Iterable[Path], *args: str) -> Iterator[Cluster]:
+    """Run a cluster for a test."""
+    cluster = Cluster(places, *args)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.end()

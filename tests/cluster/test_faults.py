@@ -1,0 +1,66 @@
+"""Clients of every node while one is killed, frozen or cut off: nothing is lost, nothing twice."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.checks import check_all
+from tests.cluster.clients import Clients
+from tests.cluster.cluster import running
+from tests.cluster.faults import FAULTS, Faults
+from tests.cluster.trace import Trace
+
+_QUIET_S = 1.5
+
+
+def places(parent: Path, count: int) -> list[Path]:
+    return [parent / f"n{number}" for number in range(1, count + 1)]
+
+
+def test_three_nodes_without_any_fault(tmp_path: Path) -> None:
+    trace, ledger = Trace(), tmp_path / "ledger"
+    with running(places(tmp_path, 3)) as cluster:
+        clients = Clients(cluster, trace, ledger).start()
+        time.sleep(6)
+        clients.stop()
+        check_all(cluster, trace, ledger)
+    unknown = [each for each in trace.operations if each.returned is None]
+    assert not unknown
+    assert len(trace.operations) > 100
+    assert len(trace.jobs) > 10
+
+
+def test_three_nodes_go_on_while_one_is_broken_in_any_way(tmp_path: Path) -> None:
+    trace, ledger = Trace(), tmp_path / "ledger"
+    with running(places(tmp_path, 3)) as cluster:
+        clients = Clients(cluster, trace, ledger).start()
+        faults = Faults(cluster, trace)
+        for number, kind in enumerate(FAULTS):
+            time.sleep(_QUIET_S)
+            seconds = 7.0 if kind in ("SIGSTOP", "partition") else 2.0  # above and below 5 s
+            faults.one(kind, cluster.nodes[number % 3], seconds)
+        time.sleep(_QUIET_S)
+        cluster.recover()
+        clients.stop()
+        check_all(cluster, trace, ledger)
+
+
+@pytest.mark.parametrize("dead", [2])
+def test_five_nodes_go_on_without_two(tmp_path: Path, dead: int) -> None:
+    trace, ledger = Trace(), tmp_path / "ledger"
+    with running(places(tmp_path, 5), "--slots", "1") as cluster:
+        clients = Clients(cluster, trace, ledger).start()
+        time.sleep(_QUIET_S)
+        for node in cluster.nodes[:dead]:
+            node.lose_power()
+        time.sleep(7)
+        accepted = len(trace.jobs)
+        time.sleep(2)
+        assert len(trace.jobs) > accepted, "three of five take jobs"
+        cluster.recover()
+        time.sleep(_QUIET_S)
+        clients.stop()
+        check_all(cluster, trace, ledger)
