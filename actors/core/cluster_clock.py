@@ -49,8 +49,8 @@ class ClusterClock:
         # Wall minus monotonic time: a constant, as long as nobody sets a clock.
         self._said: dict[str, deque[int]] = {}
         self._ahead_ms: int | None = None  # the median of these, None until it is set
-        self._last_ms = 0
-        self._slow_from: tuple[int, int] | None = None  # (monotonic, shown) when it began to wait
+        self._last = (0, 0)  # the monotonic time of the last look, and what was shown
+        self._slow_from: tuple[int, int] | None = None  # likewise, of the last look in step
 
     # -- the clock
 
@@ -60,15 +60,14 @@ class ClusterClock:
             return self._own.now_ms()
         monotonic_ms = self._monotonic_ms()
         time_ms = monotonic_ms + self._ahead_ms
-        if time_ms >= self._last_ms:
+        if time_ms >= self._last[1]:
             self._slow_from = None
         else:
-            if self._slow_from is None:
-                self._slow_from = monotonic_ms, self._last_ms
+            self._slow_from = self._slow_from or self._last
             since_ms, shown_ms = self._slow_from
             time_ms = max(time_ms, shown_ms + (monotonic_ms - since_ms) // 2)
-        self._last_ms = max(self._last_ms, time_ms)
-        return self._last_ms
+        self._last = monotonic_ms, time_ms
+        return time_ms
 
     def monotonic_s(self) -> float:
         """Return the seconds of the machine's monotonic clock."""

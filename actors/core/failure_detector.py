@@ -150,7 +150,7 @@ class FailureDetector:
         return {
             node: self._sessions[node]
             for node, since in self._condemned_ms.items()
-            if now_ms >= since + wait_ms
+            if now_ms >= since + wait_ms and self._is_condemned(node, now_ms)
         }
 
     def contact_ms(self, now_ms: int) -> int:
