@@ -6,7 +6,9 @@ import time
 from typing import Any
 
 from actors import addresses
+from actors.core.consensus.group import GroupStatus
 from actors.core.explain import explain, forecast
+from actors.core.peers import Peers
 from actors.core.ports import StateStore
 from actors.core.store.state import State
 from actors.model.spec import JobSpec
@@ -36,6 +38,7 @@ class NodeSays:
         name: str,
         engine: str,
         clock: Clock,
+        peers: Peers,
     ) -> None:
         self._actors = actors
         self._state = state
@@ -44,6 +47,7 @@ class NodeSays:
         self._name = name
         self._engine = engine
         self._clock = clock
+        self._peers = peers
         self._began = time.monotonic()
         self.addresses: dict[str, str] = {}
 
@@ -72,6 +76,7 @@ class NodeSays:
 
     def node(self) -> NodeView:
         """Return this node as it looks to the cluster."""
+        peers = self._peers
         return node_view(
             self._state,
             self.scheduler.capacity,
@@ -80,19 +85,32 @@ class NodeSays:
             waits_for=self._actors[addresses.AGENT].waits_for,
             read_only=self._actors[addresses.REPLICA].read_only,
             addresses=self.addresses,
+            role="voter" if peers.node in peers.voters() else "worker",
+            executed=self.group().index,
+            conditions=peers.conditions(peers.node),
         )
+
+    def group(self) -> GroupStatus:
+        """Return what its consensus says of itself."""
+        status: GroupStatus = self._actors[addresses.REPLICA].group_status()
+        return status
 
     def health(self) -> tuple[bool, str]:
         """Say whether it takes work, and what it waits for if not."""
         agent: NodeAgent = self._actors[addresses.AGENT]
-        return (False, f"waits for {agent.waits_for}") if agent.waits_for else (True, "")
+        if agent.waits_for:
+            return False, f"waits for {agent.waits_for}"
+        isolated_ms = self._peers.isolated_ms(int(self._clock.monotonic_s() * 1000))
+        if isolated_ms:
+            return False, f"has heard no majority of the voters for {isolated_ms // 1000} s"
+        return True, ""
 
     def explain(self, job_id: str) -> dict[str, Any]:
         """Say why a job is where it is."""
         found = explain(
             self._state,
             job_id,
-            [self.scheduler.capacity],
+            self.scheduler.capacities,
             self._clock.now_ms(),
             ahead=self.scheduler.ahead_of(job_id, 0),
         )
@@ -101,4 +119,4 @@ class NodeSays:
 
     def forecast(self, spec: JobSpec) -> dict[str, Any]:
         """Say what would become of a job of this spec."""
-        return forecast(self._state, spec, [self.scheduler.capacity], self._clock.now_ms())
+        return forecast(self._state, spec, self.scheduler.capacities, self._clock.now_ms())
