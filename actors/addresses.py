@@ -16,6 +16,7 @@ __all__ = [
     "HOME",
     "IMAGE",
     "LOG",
+    "PEER_DOOR",
     "REPLICA",
     "RUN_LOG",
     "SCHEDULER",
@@ -36,6 +37,7 @@ HISTORY: Final = "/history"
 HOME: Final = "/home"
 IMAGE: Final = "/image"
 LOG: Final = "/log"
+PEER_DOOR: Final = "/peer_door"
 REPLICA: Final = "/replica"
 RUN_LOG: Final = "/run_log"
 SCHEDULER: Final = "/scheduler"

@@ -15,6 +15,8 @@
     │   ├── Busy                    a bounded queue is full
     │   ├── ReadOnly                the disk is full or was told so; reads go on
     │   ├── MailboxFull             an actor's mailbox is at its bound
+    │   ├── NodeUnreachable         what is asked for is at a node that can't be reached from here
+    │   ├── NoQuorum                the node hears no majority of the voters; nothing was submitted
     │   ├── OutcomeUnknown          it may have been accepted; the same key settles it
     │   └── AskTimeout              no answer by the deadline; it may have been done
     ├── ActorUnavailable          the actor can't be reached; `maybe_executed` says what is known
@@ -55,6 +57,8 @@ __all__ = [
     "InvalidSpec",
     "JobdError",
     "MailboxFull",
+    "NoQuorum",
+    "NodeUnreachable",
     "NotFound",
     "OutcomeUnknown",
     "PreconditionFailed",
@@ -188,6 +192,30 @@ class MailboxFull(Unavailable):
     """The actor's mailbox is at its bound; nothing was queued."""
 
     code = "mailbox_full"
+
+
+class NodeUnreachable(Unavailable):
+    """Only another node has it, and that one can't be reached from here; `node` is its id."""
+
+    code = "node_unreachable"
+    details = ("node",)
+    node: str = ""
+
+    @classmethod
+    def at(cls, node: str, what: str) -> NodeUnreachable:
+        """Return the error of something that only this node has."""
+        error = cls(
+            f"{what} is at node {node}, which can't be reached from here",
+            remedy="try again once it is back, or ask that node itself",
+        )
+        error.node = node
+        return error
+
+
+class NoQuorum(Unavailable):
+    """The node hears no majority of the voters: it submitted nothing, or could not look."""
+
+    code = "no_quorum"
 
 
 class AskTimeout(Unavailable):

@@ -22,6 +22,7 @@ class Peers:
         self._alive = frozenset({node})
         self._leader = node
         self._heartbeats: dict[str, Heartbeat] = {}
+        self._heard_ms: dict[str, int] = {}
         self._isolated_since_ms: int | None = None
         self._conditions: tuple[str, ...] = ()
 
@@ -42,6 +43,16 @@ class Peers:
     def heartbeat(self, node: str) -> Heartbeat | None:
         """Return the last heartbeat of another node, None when none came since this one began."""
         return self._heartbeats.get(node)
+
+    def heard_ms(self, node: str, now_ms: int) -> int | None:
+        """Return how long ago the last heartbeat of a node came, None when none did; 0: this one.
+
+        `now_ms` is of the monotonic clock.
+        """
+        if node == self.node:
+            return 0
+        at_ms = self._heard_ms.get(node)
+        return None if at_ms is None else max(0, now_ms - at_ms)
 
     def capacities(self) -> dict[str, NodeCapacity]:
         """Return what the other nodes that are alive have free, as they said last."""
@@ -68,13 +79,15 @@ class Peers:
 
     # -- for the detector
 
-    def hear(self, heartbeat: Heartbeat) -> None:
-        """Keep the last heartbeat of a node."""
+    def hear(self, heartbeat: Heartbeat, now_ms: int) -> None:
+        """Keep the last heartbeat of a node, and when it came."""
         self._heartbeats[heartbeat.node] = heartbeat
+        self._heard_ms[heartbeat.node] = now_ms
 
     def forget(self, node: str) -> None:
         """Forget a node that has gone for good."""
         self._heartbeats.pop(node, None)
+        self._heard_ms.pop(node, None)
 
     def update(
         self,

@@ -22,6 +22,7 @@ __all__ = [
     "File",
     "Item",
     "Items",
+    "Pieces",
     "Reply",
     "Stream",
     "once",
@@ -129,6 +130,16 @@ class File:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The bytes of a file that another node has, as they come. `size_bytes` is known before."""
+
+    pieces: AsyncGenerator[bytes, None]
+    content_type: str
+    size_bytes: int
+    name: str = ""
+
+
 class Item(NamedTuple):
     """One item of a stream; a listener that comes back names the last `id` it saw."""
 
@@ -150,7 +161,7 @@ class Stream:
     items: Items
 
 
-Answer = Reply | File | Stream
+Answer = Reply | File | Pieces | Stream
 
 
 def once(made: Submitted | Written, value: Any, **more: Any) -> Reply:

@@ -8,7 +8,7 @@ its `code` to a status. `jobd/node/gateway.py` implements this over the actors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -19,6 +19,7 @@ from actors.core.ports import EventPage, LogPage
 from actors.core.view import Entry, View
 from actors.model.spec import JobSpec
 from jobd.api.audit import Audit
+from jobd.api.cluster_gateway import ClusterGateway
 from jobd.api.event_tail import EventTail
 from jobd.api.node_views import ActorView, NodeView
 from jobd.api.past import Past
@@ -155,7 +156,10 @@ class Gateway(Protocol):
         """
 
     async def barrier(self) -> None:
-        """Return once everything that was acknowledged before the call is applied here."""
+        """Return once everything that was acknowledged before the call is applied here.
+
+        Raises NoQuorum, AskTimeout.
+        """
 
     async def wait_revision(self, after: int, timeout_s: float) -> int:
         """Return the applied revision once it is above `after`, or at the timeout."""
@@ -164,11 +168,20 @@ class Gateway(Protocol):
         """Return once the job runs or has ended, once it has ended, or at the timeout."""
 
     async def read_log(
-        self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: int | None
+        self,
+        job_id: str,
+        task: int,
+        attempt: int,
+        from_seq: int,
+        limit: int,
+        stream: int | None,
+        *,
+        node: str | None = None,
     ) -> LogPage:
         """Return records from `from_seq` on; an attempt that never wrote has one empty page.
 
-        `stream` is one of `actors.core.log_record`'s, None is all.
+        `stream` is one of `actors.core.log_record`'s, None is all. `node` is where it ran, None
+        where that is not known any more. Raises NodeUnreachable.
         """
 
     def log_wakeups(self, job_id: str) -> AbstractAsyncContextManager[asyncio.Event]:
@@ -244,8 +257,17 @@ class Gateway(Protocol):
     def past(self) -> Past:
         """The history of what has ended."""
 
-    async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
-        """Return the file of a job's artifact. Raises NotFound."""
+    @property
+    def cluster(self) -> ClusterGateway:
+        """The nodes of the cluster."""
+
+    async def artifact(
+        self, job_id: str, task: int, name: str, *, node: str | None = None
+    ) -> Path | AsyncGenerator[bytes, None]:
+        """Return the file of a job's artifact, or the pieces of one that another node has.
+
+        `node` is where it was made. Raises NotFound, NodeUnreachable; so may the pieces.
+        """
 
     def explain(self, job_id: str) -> dict[str, Any]:
         """Say why a job is where it is. Raises NotFound."""
@@ -263,7 +285,15 @@ class Gateway(Protocol):
         """Return this node as the cluster sees it."""
 
     def actors(self) -> list[ActorView]:
-        """Return the live actors, in start order."""
+        """Return the live actors of this node, in start order."""
+
+    async def ask_node(
+        self, node: str, operation: str, params: dict[str, str], query: tuple[tuple[str, str], ...]
+    ) -> bytes:
+        """Return the body of what another node answers to an operation that only looks.
+
+        Raises its refusal, NodeUnreachable.
+        """
 
     def health(self) -> tuple[bool, str]:
         """Return whether the node takes work, and what it waits for when it does not."""

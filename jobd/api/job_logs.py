@@ -26,12 +26,12 @@ from actors.core.log_record import (
 )
 from actors.core.ports import LogPage
 from actors.core.view import View
-from actors.errors import InvalidInput, NotFound
+from actors.errors import InvalidInput, NodeUnreachable, NotFound
 from actors.model import keys
 from actors.model.job import TERMINAL
 from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream
 from jobd.api.gateway import Gateway
-from jobd.api.job_views import find_job, job_view, progress_of
+from jobd.api.job_views import find_job, job_view, node_of_attempt, progress_of
 from jobd.api.past_jobs import view_of
 from jobd.api.query import Number, PageSize, ReadQuery, Since, TaskIndex, moment_or_ago
 from jobd.api.route import SSE, Route
@@ -136,6 +136,7 @@ async def read_logs(call: Call[LogQuery, None]) -> Reply:
             query.from_,
             query.limit,
             _number(query.stream),
+            node=node_of_attempt(view, job_id, query.task, attempt),
         )
     since_ms = moment_or_ago("since", query.since, call.clock())
     lines = [_line(query.task, attempt, r) for r in _packed(page.records) if r.time_ms >= since_ms]
@@ -189,6 +190,7 @@ class LogTail:
         self.last_task = 0
         self.one_task = False
         self.over = False
+        self._told_of: tuple[int, int] | None = None  # the attempt that was told as unreachable
 
     async def advance(self) -> Items:
         """Yield items until all that is written has been told; sets `over` at the end.
@@ -206,7 +208,10 @@ class LogTail:
             newest = self.place.attempt >= progress.n
             ended = not newest or progress.state != "running"
             before = self.place
-            items = await self._page() if self.place.attempt else []
+            try:
+                items = await self._page() if self.place.attempt else []
+            except NodeUnreachable as error:
+                items = self._unreachable(error)
             if items:
                 yield items
             if self.place != before:
@@ -224,10 +229,23 @@ class LogTail:
                 self.over = self.one_task or self._is_final()
                 return
 
+    def _unreachable(self, error: NodeUnreachable) -> list[Item]:
+        """Tell once of an attempt whose node can't be reached, and from where its log is missing.
+
+        One that has ended is passed by; for one that runs, the stream goes on once it can.
+        """
+        task, attempt, seq = self.place
+        if self._told_of == (task, attempt):
+            return []
+        self._told_of = (task, attempt)
+        what = {"task": task, "attempt": attempt, "from": seq, "node": error.node}
+        return [Item("unreachable", what | {"message": error.message})]
+
     async def _page(self) -> list[Item]:
         task, attempt, seq = self.place
+        node = node_of_attempt(self._view, self._job_id, task, attempt)
         page = await self._gateway.read_log(
-            self._job_id, task, attempt, seq, PAGE_LINES, self._stream
+            self._job_id, task, attempt, seq, PAGE_LINES, self._stream, node=node
         )
         self.place = Place(task, attempt, page.next_seq)
         items = [
@@ -308,6 +326,7 @@ ROUTES: Final = (
         "Read a job's log",
         query=LogQuery,
         returns=LogPageView,
+        errors=("node_unreachable",),
     ),
     Route(
         "GET",

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from actors.core.view import View
 from actors.errors import NotFound
 from actors.model import keys
 from actors.model.job import Output
-from jobd.api.call import Call, File, Reply
+from jobd.api.call import Call, File, Pieces, Reply
 from jobd.api.cursor import make_cursor, read_number
 from jobd.api.gateway import Gateway
-from jobd.api.job_views import ArtifactView, AttemptView, artifacts_of, attempts_of, find_job
+from jobd.api.job_views import (
+    ArtifactView,
+    AttemptView,
+    artifacts_of,
+    attempts_of,
+    find_job,
+    node_of_attempt,
+    progress_of,
+)
 from jobd.api.past_jobs import check_present, view_of
 from jobd.api.query import ListQuery, ReadQuery, TaskIndex
 from jobd.api.route import JSON, Route
@@ -58,20 +68,24 @@ async def list_attempts(call: Call[ListQuery, None]) -> Reply:
 
 
 async def explain_job(call: Call[ReadQuery, None]) -> Reply:
-    """Say why a job is where it is, and what it waits for."""
-    await check_present(call.gateway, call.path("id"))
-    found = call.gateway.explain(call.path("id"))
+    """Say why a job is where it is, what it waits for, and which node decides first (`home`)."""
+    job_id, gateway = call.path("id"), call.gateway
+    await check_present(gateway, job_id)
+    found = gateway.explain(job_id)
     if found["state"] in _WAITING:
-        found["reasons"] = _held_by_the_node(call.gateway) or found["reasons"]
+        found["reasons"] = _held_by_the_node(gateway) or found["reasons"]
+    found["home"] = gateway.cluster.home_of(keys.job(job_id))
     return Reply(found)
 
 
 def _held_by_the_node(gateway: Gateway) -> list[dict[str, Any]]:
-    """What keeps the node from starting anything: with that, nothing else is the reason."""
+    """What keeps the only node from starting anything: with that, nothing else is the reason."""
+    if sum(node.state == "up" for node in gateway.cluster.nodes()) > 1:
+        return []
     return [{"code": held.type, "message": held.message} for held in gateway.node().conditions]
 
 
-async def get_output(call: Call[TaskQuery, None]) -> Reply | File:
+async def get_output(call: Call[TaskQuery, None]) -> Reply | File | Pieces:
     """Return the JSON that a job (or one of its tasks) gave as its output."""
     job_id, task = call.path("id"), call.query.task
     view = await view_of(call.gateway, job_id)
@@ -80,8 +94,7 @@ async def get_output(call: Call[TaskQuery, None]) -> Reply | File:
         raise NotFound(f"task {task} of job {job_id} has no output")
     output: Output = entry.noun
     if output.json is None:
-        path = await call.gateway.artifact_path(job_id, task, "output")
-        return File(path, JSON)
+        return await _file(call, view, "output", output.size_bytes, JSON)
     return Reply(output.json, etag=entry.revision)
 
 
@@ -91,14 +104,32 @@ async def list_artifacts(call: Call[ReadQuery, None]) -> Reply:
     return Reply(ArtifactPage(artifacts_of(view, call.path("id")), None))
 
 
-async def get_artifact(call: Call[TaskQuery, None]) -> File:
+async def get_artifact(call: Call[TaskQuery, None]) -> File | Pieces:
     """Return an artifact's bytes."""
     job_id, name = call.path("id"), call.path("name")
     view = await view_of(call.gateway, job_id)
-    if not any((a.name, a.task) == (name, call.query.task) for a in artifacts_of(view, job_id)):
-        raise NotFound(f"job {job_id} has no artifact {name!r}")
-    path = await call.gateway.artifact_path(job_id, call.query.task, name)
-    return File(path, "application/octet-stream", name)
+    for found in artifacts_of(view, job_id):
+        if (found.name, found.task) == (name, call.query.task):
+            return await _file(call, view, name, found.size_bytes, "application/octet-stream", name)
+    raise NotFound(f"job {job_id} has no artifact {name!r}")
+
+
+async def _file(
+    call: Call[TaskQuery, None],
+    view: View,
+    artifact: str,
+    size_bytes: int,
+    content_type: str,
+    name: str = "",
+) -> File | Pieces:
+    """Return an artifact from the node of the attempt that made it: the task's last."""
+    job_id, task = call.path("id"), call.query.task
+    progress = progress_of(view, job_id, task)
+    node = node_of_attempt(view, job_id, task, progress.n) if progress is not None else None
+    found = await call.gateway.artifact(job_id, task, artifact, node=node)
+    if isinstance(found, Path):
+        return File(found, content_type, name)
+    return Pieces(found, content_type, size_bytes, name)
 
 
 ROUTES: Final = (
@@ -129,6 +160,7 @@ ROUTES: Final = (
         query=TaskQuery,
         returns=Any,
         etag=True,
+        errors=("node_unreachable",),
     ),
     Route(
         "GET",
@@ -148,5 +180,6 @@ ROUTES: Final = (
         query=TaskQuery,
         returns=bytes,
         produces="application/octet-stream",
+        errors=("node_unreachable",),
     ),
 )

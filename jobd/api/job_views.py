@@ -36,6 +36,7 @@ __all__ = [
     "detail_of",
     "find_job",
     "job_view",
+    "node_of_attempt",
     "normal_form",
     "progress_of",
     "revision_of",
@@ -135,6 +136,17 @@ def progress_of(view: View, job_id: str, task: int) -> Progress | None:
     if entry is not None and (entry.noun.tasks > 1 or task != 0):
         entry = view.get(keys.task(job_id, task))
     return entry.noun if entry is not None else None
+
+
+def node_of_attempt(view: View, job_id: str, task: int, n: int) -> str | None:
+    """Return the node where an attempt ran or runs, None when that is not known any more."""
+    entry = view.get(keys.attempt(job_id, task, n))
+    if entry is not None:
+        attempt: Attempt = entry.noun
+        return attempt.node
+    progress = progress_of(view, job_id, task)
+    ended = progress.last if progress is not None else ()
+    return next((summary.node for summary in ended if summary.n == n), None)
 
 
 def attempts_of(view: View, job_id: str, job: Job, after: int) -> Iterator[AttemptView]:

@@ -8,30 +8,49 @@ import msgspec
 
 from jobd.api.stamp import Stamp
 
-__all__ = ["ActorView", "Condition", "NodeView"]
+__all__ = ["ActorView", "Condition", "DrainMode", "DrainView", "NodeView"]
+
+DrainMode = Literal["finish", "requeue"]
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """Something that keeps a node from all it could do: `read_only`, `not_ready`."""
+    """Something that keeps a node from all it could do.
+
+    `read_only`, `not_ready`, `isolated`, `clock_skew`, `upgrade_needed`.
+    """
 
     type: str
     message: str
 
 
+class DrainView(msgspec.Struct, frozen=True):
+    """A drain under way: `finish` lets what runs end, `requeue` has it start elsewhere.
+
+    At its deadline what still runs is requeued; without one it may take its time.
+    """
+
+    mode: DrainMode
+    deadline: Stamp | None
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """A node. Totals and what is free of them, in the units of a job spec; times are RFC 3339.
 
-    `state` is its session's: up, lost (the others have given it up) or left. `addresses` are by
-    door: where each listens.
+    `state` is its session's: up, lost (the others have given it up) or left. `heard_ms` is how long
+    ago the node that answers heard of it, null when it has not since it began. What a node says of
+    itself (`version`, labels, executors, totals) is as of then, and empty or 0 before. `executed`
+    is how many commands it has executed. `addresses` are by door: where each listens.
     """
 
     id: str
     name: str
     version: str
+    role: Literal["voter", "worker"]
     incarnation: int
     state: Literal["starting", "up", "lost", "left"]
     since: Stamp | None
-    uptime_s: float
+    uptime_s: float | None
+    heard_ms: int | None
     labels: dict[str, str]
     executors: list[str]
     slots_total: int
@@ -40,6 +59,9 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     cpu_milli_free: int
     memory_bytes_total: int
     memory_bytes_free: int
+    cordoned: bool
+    drain: DrainView | None
+    executed: int
     conditions: list[Condition]
     addresses: dict[str, str]
 

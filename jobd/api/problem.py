@@ -6,7 +6,7 @@ status each code has.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -32,6 +32,8 @@ STATUS: Final[dict[str, tuple[int, str]]] = {
     "invalid_spec": (422, "Invalid spec"),
     "mailbox_full": (429, "Busy"),
     "method_not_allowed": (405, "Method not allowed"),
+    "no_quorum": (503, "No quorum"),
+    "node_unreachable": (503, "Node unreachable"),
     "not_found": (404, "Not found"),
     "outcome_unknown": (503, "Outcome unknown"),
     "precondition_failed": (412, "Precondition failed"),
@@ -66,7 +68,8 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     instance: str = ""
     remedy: str = ""
     errors: list[Place] = []
-    accepted: str = ""  # `unknown` when a submission may have been accepted
+    # `unknown`: a write may hold; false: it was not even submitted
+    accepted: bool | Literal["unknown"] | None = None
     idempotency_key: str = ""
     job_id: str = ""
     revision: int = 0  # of 412: where the object is; absent when it is gone
@@ -78,7 +81,11 @@ def problem_of(
     """Return the problem that an error is; `code` overrides what the error calls itself."""
     code = code or error.code
     status, title = STATUS[code]
-    unknown = isinstance(error, errors.OutcomeUnknown)
+    accepted: bool | Literal["unknown"] | None = None
+    if isinstance(error, errors.OutcomeUnknown):
+        accepted = "unknown"
+    elif isinstance(error, errors.NoQuorum):
+        accepted = False
     return ProblemDetails(
         type=f"urn:jobd:problem:{code}",
         title=title,
@@ -91,7 +98,7 @@ def problem_of(
             if isinstance(error, errors.InvalidSpec)
             else []
         ),
-        accepted="unknown" if unknown else "",
+        accepted=accepted,
         idempotency_key=error.idempotency_key if isinstance(error, errors.OutcomeUnknown) else "",
         job_id=error.job_id if isinstance(error, errors.OutcomeUnknown) else "",
         revision=error.revision if isinstance(error, errors.PreconditionFailed) else 0,

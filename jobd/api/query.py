@@ -23,10 +23,12 @@ from actors.core.spec.quantity import (
     moment_ms,
 )
 from actors.errors import InvalidInput
+from actors.model.ids import ID_RE
 
 __all__ = [
     "ListQuery",
     "NoQuery",
+    "NodeId",
     "Number",
     "PageSize",
     "ReadQuery",
@@ -47,6 +49,7 @@ Since = Annotated[
 Wait = Annotated[str, Meta(extra_json_schema={"pattern": f"(?:^[0-9]+$)|(?:{DURATION_PATTERN})"})]
 TaskIndex = Annotated[int, Meta(ge=0, lt=limits.TASKS)]
 Number = Annotated[int, Meta(ge=0, lt=2**53)]
+NodeId = Annotated[str, Meta(extra_json_schema={"pattern": f"^{ID_RE.pattern}$"})]
 PageSize = Annotated[int, Meta(ge=1, le=limits.LIST_ITEMS)]
 Revision = Annotated[int, Meta(ge=0, le=2**53)]
 _PLACE: Final = re.compile(r" - at `\$\.(\w+)[^`]*`")

@@ -10,8 +10,8 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from actors import addresses
+from jobd.api.failure import error_of
 from jobd.api.message import ApiReply, ApiRequest
-from jobd.client.failure import error_of
 
 __all__ = ["Again", "Operation", "Query", "as_it_is", "nothing", "operation", "reads_as"]
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from actors import limits
 from actors.errors import Busy, TooLarge, Unauthenticated
 from jobd.api.audit import Origin
-from jobd.api.call import Clock, File, Reply, Stream
+from jobd.api.call import Clock, File, Pieces, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.principal import Principal
 from jobd.api.problem import ProblemDetails
@@ -51,6 +51,8 @@ def dispatcher(
             return await _respond(request, route, gateway, answer)
         if isinstance(answer, File):
             return _send_file(answer)
+        if isinstance(answer, Pieces):
+            return await _send_pieces(request, answer)
         return await _send_items(request, answer)
 
     return dispatch
@@ -112,10 +114,28 @@ async def _respond(
 
 
 def _send_file(file: File) -> web.FileResponse:
+    return web.FileResponse(file.path, headers=_file_headers(file))
+
+
+async def _send_pieces(request: web.Request, file: Pieces) -> web.StreamResponse:
+    """Send another node's file; what is wrong before its first piece is still a problem."""
+    async with aclosing(file.pieces) as pieces:
+        first = await anext(pieces, b"")
+        response = web.StreamResponse(headers=_file_headers(file))
+        response.content_length = file.size_bytes
+        await response.prepare(request)
+        if request.method != "HEAD":
+            await response.write(first)
+            async for piece in pieces:
+                await response.write(piece)
+    return response
+
+
+def _file_headers(file: File | Pieces) -> dict[str, str]:
     headers = {"Content-Type": file.content_type}
     if file.name:
         headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
-    return web.FileResponse(file.path, headers=headers)
+    return headers
 
 
 async def _send_items(request: web.Request, answer: Stream) -> web.StreamResponse:

@@ -186,12 +186,20 @@ class Guard:
         )
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Signal `on_response_prepare`: tell whoever was admitted of its rate and the revision."""
+        """Signal `on_response_prepare`: tell whoever was admitted of its rate and the revision.
+
+        Also how old that may be, where the node is cut off from the others.
+        """
         left = request.get(_LEFT)
         if left is not None:
             response.headers.update(self._rates.headers(left))
-        if _PRINCIPAL in request and "X-JobD-Revision" not in response.headers:
+        if _PRINCIPAL not in request:
+            return
+        if "X-JobD-Revision" not in response.headers:
             response.headers["X-JobD-Revision"] = str(self._gateway.view.revision)
+        stale_ms = self._gateway.cluster.stale_ms
+        if stale_ms:
+            response.headers["X-JobD-Stale"] = str(stale_ms)
 
     @property
     def middleware(self) -> Middleware:

@@ -14,6 +14,7 @@ import msgspec
 
 from actors.model.ids import ID_RE, NAME_RE
 from jobd.api.problem import STATUS, ProblemDetails
+from jobd.api.query import ReadQuery
 from jobd.api.route import JSON, SSE, Route
 
 __all__ = ["openapi", "problem_codes"]
@@ -41,6 +42,7 @@ _HEADERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "Retry-After": ("Seconds to wait", _COUNT),
     "WWW-Authenticate": ("The scheme of the credential", {"type": "string"}),
     "X-JobD-Revision": ("The revision that the answer shows, or holds at", _COUNT),
+    "X-JobD-Stale": ("Milliseconds since this node last heard a majority of the voters", _COUNT),
     "X-Request-ID": ("The request's id, also in the node's log", {"type": "string"}),
 }
 _SENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -58,7 +60,8 @@ _SENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 _EVERYWHERE: Final = ("forbidden", "internal", "unavailable", "busy")
 _WITH_SCOPE: Final = ("unauthenticated",)
 _WITH_BODY: Final = ("too_large", "unsupported_media_type")
-_WITH_CHANGE: Final = ("read_only", "storage_failed", "outcome_unknown")
+_WITH_CHANGE: Final = ("no_quorum", "read_only", "storage_failed", "outcome_unknown")
+_WITH_READ: Final = ("no_quorum",)  # one that must be linearizable
 _ONCE: Final = ("idempotency_mismatch", "in_flight")
 
 
@@ -109,6 +112,8 @@ def problem_codes(path: str, route: Route) -> list[str]:
         codes.update(_WITH_BODY)
     if route.changes:
         codes.update((*_WITH_CHANGE, "invalid_input"))
+    elif issubclass(route.query, ReadQuery):
+        codes.update(_WITH_READ)
     if route.repeatable:
         codes.update(_ONCE)
     if route.conditional:
@@ -184,7 +189,7 @@ def _answers(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     """Return the successes of a route by status."""
     headers = ["X-Request-ID"]
     if route.scope != "public":
-        headers += ["X-JobD-Revision", "RateLimit", "RateLimit-Policy"]
+        headers += ["X-JobD-Revision", "X-JobD-Stale", "RateLimit", "RateLimit-Policy"]
     if route.etag:
         headers.append("ETag")
     if route.repeatable:

@@ -37,7 +37,7 @@ from actors.runtime.effects import ReplyTo
 from actors.runtime.outlet import Outlet
 from actors.runtime.signals import StreamClosed
 from jobd.api.audit import SUBJECT_CHARS, Origin
-from jobd.api.call import Clock, File, Item, Reply, Stream
+from jobd.api.call import Clock, File, Item, Pieces, Reply, Stream
 from jobd.api.gateway import Gateway
 from jobd.api.message import ApiItem, ApiReply, ApiRequest
 from jobd.api.principal import LOCAL, Principal, is_valid
@@ -113,6 +113,9 @@ class ApiDoor(LoopActor):
             elif isinstance(answer, File):
                 await _send_file(reply, answer)
                 reply.set(self._end(answer.content_type))
+            elif isinstance(answer, Pieces):
+                await _send_pieces(reply, answer)
+                reply.set(self._end(answer.content_type))
             else:
                 await _send_items(reply, answer)
                 reply.set(self._end(route.produces))
@@ -165,7 +168,7 @@ class ApiDoor(LoopActor):
         )
 
     def _reply(self, route: Route, reply: Reply) -> ApiReply:
-        headers = {"X-JobD-Revision": self._revision(reply.revision), **reply.headers}
+        headers = self._place(reply.revision) | reply.headers
         if reply.etag is not None:
             headers["ETag"] = f'"{reply.etag}"'
         if reply.value is not None:
@@ -174,11 +177,14 @@ class ApiDoor(LoopActor):
         return ApiReply(status, headers, encode_value(reply))
 
     def _end(self, content_type: str) -> ApiReply:
-        headers = {"X-JobD-Revision": self._revision(None), "Content-Type": content_type}
-        return ApiReply(200, headers, b"")
+        return ApiReply(200, self._place(None) | {"Content-Type": content_type}, b"")
 
-    def _revision(self, revision: int | None) -> str:
-        return str(self._gateway.view.revision if revision is None else revision)
+    def _place(self, revision: int | None) -> dict[str, str]:
+        """Say what revision an answer shows, and how old that may be where the node is cut off."""
+        shown = self._gateway.view.revision if revision is None else revision
+        stale_ms = self._gateway.cluster.stale_ms
+        stale = {"X-JobD-Stale": str(stale_ms)} if stale_ms else {}
+        return {"X-JobD-Revision": str(shown)} | stale
 
 
 def _caller(context: Context) -> Principal:
@@ -213,6 +219,15 @@ def _read(path: Path, position: int) -> bytes:
     with path.open("rb") as file:
         file.seek(position)
         return file.read(_PIECE_BYTES)
+
+
+async def _send_pieces(outlet: Outlet, file: Pieces) -> None:
+    """Pass another node's file on, at the reader's pace."""
+    async with aclosing(file.pieces) as pieces:
+        async for piece in pieces:
+            if not await outlet.room():
+                return
+            outlet.item(piece)
 
 
 async def _send_items(outlet: Outlet, answer: Stream) -> None:

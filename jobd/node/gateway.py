@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from actors import addresses, limits
 from actors.consensus_replica import Barrier
+from actors.core.consensus.group import GroupStatus
 from actors.core.job import cancel, evict
-from actors.core.ports import ArtifactStore, EventPage, LogPage
+from actors.core.peers import Peers
+from actors.core.placement import NodeCapacity
+from actors.core.ports import ArtifactStore
 from actors.core.sealing import Vault
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
 from actors.errors import Busy, Conflict, InvalidInput, NotFound, PreconditionFailed
-from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import EventDraft
@@ -29,9 +30,8 @@ from actors.model.ids import id_time_ms
 from actors.model.job import TERMINAL
 from actors.model.spec import JobSpec
 from actors.model.token import Token, format_token, hash_secret
-from actors.run_log import ReadLog
 from actors.runtime import Clock, LoopHost
-from actors.wakeups import ANYTHING, Unwatch, Watch
+from actors.wakeups import ANYTHING
 from jobd.api.audit import Audit
 from jobd.api.event_tail import EventTail, EventTails
 from jobd.api.gateway import (
@@ -47,6 +47,10 @@ from jobd.api.job_views import revision_of
 from jobd.api.node_views import ActorView, NodeView
 from jobd.api.past import Past
 from jobd.node.actor_rows import ActorRows
+from jobd.node.contact import Contact
+from jobd.node.node_cluster import NodeCluster
+from jobd.node.peer_reader import PeerReader
+from jobd.node.reads import Reads
 from jobd.node.repeats import Repeats
 from jobd.node.secrets import Secrets
 from jobd.node.submission import Submissions
@@ -56,6 +60,7 @@ __all__ = ["NodeGateway", "StatusSource"]
 
 _AHEAD_S: Final = 30  # more is no drift between the clocks of nodes
 _BUCKET_PAUSE_S: Final = 0.5
+_BARRIER_S: Final = 10.0
 
 
 class StatusSource(NamedTuple):
@@ -68,6 +73,8 @@ class StatusSource(NamedTuple):
     node: Callable[[], NodeView]
     tails: EventTails
     stage_backup: Callable[[], Awaitable[StagedBackup]]
+    group: Callable[[], GroupStatus]
+    capacities: Callable[[], list[NodeCapacity]]
 
 
 class NodeGateway:
@@ -81,6 +88,8 @@ class NodeGateway:
         clock: Clock,
         new_id: Callable[[], str],
         artifacts: ArtifactStore,
+        peers: Peers,
+        failure_timeout_ms: int,
         source: StatusSource,
         vault: Vault,
         audit: Audit,
@@ -90,9 +99,20 @@ class NodeGateway:
         self._state = state
         self._clock = clock
         self._new_id = new_id
-        self._artifacts = artifacts
         self._source = source
-        self._writer = Writer(host)
+        self._contact = contact = Contact(peers, clock, failure_timeout_ms)
+        self._others = PeerReader(host, peers.node, peers.alive)
+        self._writer = Writer(host, contact, self._applied)
+        self.cluster = NodeCluster(
+            state,
+            peers,
+            self._writer,
+            contact,
+            clock,
+            own=self.node,
+            group=lambda: source.group(),
+            capacities=lambda: source.capacities(),
+        )
         self._repeats = Repeats(state, self._writer, clock=clock, new_id=new_id)
         self._actor_rows = ActorRows(host)
         self._secrets = Secrets(vault, state, self._writer, clock=clock)
@@ -101,6 +121,11 @@ class NodeGateway:
         )
         self.audit = audit
         self.past = past
+        reads = Reads(host, state, artifacts, self._others)
+        self.read_log = reads.log
+        self.log_wakeups = reads.wakeups
+        self.read_events = reads.events
+        self.artifact = reads.artifact
         self.put_secret = self._secrets.put
         self.delete_secret = self._secrets.delete
 
@@ -192,7 +217,14 @@ class NodeGateway:
 
     async def barrier(self) -> None:
         """Return once everything that was acknowledged before is applied here."""
-        await self._host.ask(addresses.REPLICA, Barrier())
+        self._contact.check("what was acknowledged elsewhere is not known here")
+        asked = self._host.ask(addresses.REPLICA, Barrier(), timeout_s=_BARRIER_S)
+        await self._contact.answer(asked)
+
+    async def _applied(self, revision: int) -> None:
+        """Wait until a write that was ordered elsewhere is applied here, too."""
+        if self._state.revision < revision:
+            await self.wait_revision(revision - 1, _BARRIER_S)
 
     async def wait_revision(self, after: int, timeout_s: float) -> int:
         """Return once something newer than `after` is applied, or at the timeout."""
@@ -223,44 +255,7 @@ class NodeGateway:
                     return
                 wakeup.clear()
 
-    @asynccontextmanager
-    async def log_wakeups(self, job_id: str) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set when the job's log has grown or its records changed."""
-        event = asyncio.Event()
-        self._host.tell(addresses.WAKEUPS, Watch(job_id, event.set))
-        try:
-            yield event
-        finally:
-            self._host.tell(addresses.WAKEUPS, Unwatch(job_id, event.set))
-
-    # -- logs and events
-
-    async def read_log(
-        self,
-        job_id: str,
-        task: int,
-        attempt: int,
-        from_seq: int,
-        limit: int,
-        stream: int | None,
-    ) -> LogPage:
-        """Return records from `from_seq` on."""
-        message = ReadLog(keys.attempt(job_id, task, attempt), from_seq, limit, stream)
-        try:
-            page: LogPage = await self._host.ask(addresses.RUN_LOG, message)
-        except NotFound:
-            over = self._state.get(keys.attempt(job_id, task, attempt)) is None
-            return LogPage([], from_seq, over, [])
-        return page
-
-    async def read_events(
-        self, after: tuple[int, int], limit: int, types: tuple[str, ...], subject: str | None
-    ) -> EventPage:
-        """Return events above `after`."""
-        page: EventPage = await self._host.ask(
-            addresses.EVENT_BUS, ReadEvents(after, limit, types, subject)
-        )
-        return page
+    # -- events
 
     def event_tail(
         self, types: tuple[str, ...], subject: str | None
@@ -350,13 +345,6 @@ class NodeGateway:
 
     # -- the node
 
-    async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
-        """Return the file of a job's artifact; there is one, `output`."""
-        path = self._artifacts.path(job_id, task) if name == "output" else None
-        if path is None:
-            raise NotFound(f"job {job_id} has no artifact {name!r}")
-        return path
-
     def explain(self, job_id: str) -> dict[str, Any]:
         """Say why a job is where it is."""
         self._job(job_id)
@@ -381,6 +369,14 @@ class NodeGateway:
     def actors(self) -> list[ActorView]:
         """Return the live actors."""
         return self._actor_rows.read()
+
+    async def ask_node(
+        self, node: str, operation: str, params: dict[str, str], query: tuple[tuple[str, str], ...]
+    ) -> bytes:
+        """Return the body of what another node answers."""
+        if self._state.get(keys.session(node)) is None:
+            raise NotFound(f"no node {node!r}", remedy="`jobctl node list` shows them")
+        return (await self._others.perform(node, operation, params, query)).body
 
     def health(self) -> tuple[bool, str]:
         """Return whether the node takes work."""

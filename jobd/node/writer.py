@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from actors import addresses, limits
@@ -19,6 +19,7 @@ from actors.errors import (
 )
 from actors.runtime import LoopHost
 from actors.runtime.trace import CURRENT
+from jobd.node.contact import Contact
 
 __all__ = ["Writer", "check_match"]
 
@@ -28,8 +29,13 @@ _SESSION_PAUSE_S: Final = 0.05
 class Writer:
     """Submits a door's transactions and waits until they are durable."""
 
-    def __init__(self, host: LoopHost) -> None:
+    def __init__(
+        self, host: LoopHost, contact: Contact, applied: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """`applied` returns once a revision is applied at this node."""
         self._host = host
+        self._contact = contact
+        self._applied = applied
         self._under_way: set[tuple[str, str]] = set()  # (owner, idempotency key)
 
     async def write(
@@ -45,8 +51,9 @@ class Writer:
 
         `key` is the request's idempotency key and `owner` whose it is. Raises InFlight while an
         earlier request with it has no answer; Busy after RULES_RETRIES conflicts; OutcomeUnknown,
-        naming `key` and `job_id`, when the answer did not come in time; ReadOnly while the disk is
-        full or, unless the write `frees` something, nearly so.
+        naming `key` and `job_id`, when the answer did not come in time, which ends as soon as the
+        node is cut off; NoQuorum when it was so before, and nothing was submitted; ReadOnly while
+        the disk is full or, unless the write `frees` something, nearly so.
         """
         if not key:
             return await self._write(decide, key, job_id, frees)
@@ -63,16 +70,20 @@ class Writer:
             txn = decide()
             if not isinstance(txn, Txn):
                 return txn
+            self._contact.check("the write was not submitted")
             try:
                 message = SubmitTxn(txn, grows=not frees)
-                result = await self._host.ask(addresses.REPLICA, message, trace=CURRENT.get())
+                asked = self._host.ask(addresses.REPLICA, message, trace=CURRENT.get())
+                result = await self._contact.answer(asked)
             except (AskTimeout, ActorUnavailable) as error:
                 raise OutcomeUnknown(
                     "the write was not answered in time; it may still hold",
                     idempotency_key=key,
                     job_id=job_id,
+                    remedy="send it again with this idempotency key, here or to another node",
                 ) from error
             if isinstance(result, Committed):
+                await self._applied(result.revision)
                 return result.revision
             if isinstance(result, Stale):
                 await asyncio.sleep(_SESSION_PAUSE_S)  # the node is opening a new session

@@ -10,25 +10,35 @@ import fnmatch
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
+from actors.core.consensus.group import GroupStatus
 from actors.core.explain import explain, forecast
 from actors.core.job import Ending, KeyUse, accept, cancel, claim, finish, retry_job
 from actors.core.log_record import STDERR, STDOUT, LogRecord, line_count
+from actors.core.peers import Peers
 from actors.core.placement import NodeCapacity
 from actors.core.ports import EventPage, LogPage
 from actors.core.sealing import Vault
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn
 from actors.core.view import Entry
-from actors.errors import Conflict, IdempotencyMismatch, NotFound, PreconditionFailed, ReadOnly
+from actors.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    NodeUnreachable,
+    NotFound,
+    PreconditionFailed,
+    ReadOnly,
+)
 from actors.model import keys
 from actors.model.codec import encode
+from actors.model.epoch import Epoch, Member
 from actors.model.event import Event, EventDraft
 from actors.model.idempotency import IdempotencyKey
 from actors.model.ids import id_time_ms, is_id, make_id
@@ -48,6 +58,8 @@ from jobd.api.gateway import (
 )
 from jobd.api.job_views import revision_of
 from jobd.api.node_views import ActorView, NodeView
+from jobd.node.contact import Contact
+from jobd.node.node_cluster import NodeCluster
 from jobd.node.node_view import node_view
 from jobd.node.repeats import check_body, hash_key
 from jobd.node.writer import check_match
@@ -60,6 +72,36 @@ NOW_MS = 1_800_000_000_000
 SECRET = "5e" * 32
 
 
+class _Clock:
+    """The gateway's time."""
+
+    def __init__(self, gateway: MemoryGateway) -> None:
+        self._gateway = gateway
+
+    def now_ms(self) -> int:
+        return self._gateway.now_ms
+
+    def monotonic_s(self) -> float:
+        return self._gateway.monotonic_s
+
+
+class _Commits:
+    """A writer that commits at once."""
+
+    def __init__(self, gateway: MemoryGateway) -> None:
+        self._gateway = gateway
+
+    async def write(self, decide: Callable[[], Any], **_: Any) -> Any:
+        txn = decide()
+        return self._gateway.commit(txn) if isinstance(txn, Txn) else txn
+
+
+async def _in_pieces(path: Path) -> AsyncGenerator[bytes, None]:
+    data = path.read_bytes()
+    for start in range(0, len(data), 7):
+        yield data[start : start + 7]
+
+
 class MemoryGateway:
     """Implements jobd.api.gateway.Gateway in memory."""
 
@@ -69,6 +111,10 @@ class MemoryGateway:
         self.broken: Exception | None = None  # what the next submission raises
         self.log_broken: Exception | None = None  # what reading a log raises
         self.ready = (True, "")
+        self.away: set[str] = set()  # nodes that can't be reached
+        self.peers = Peers("n1")
+        self.group = GroupStatus(role="solo", epoch=Epoch(1, "c1", (Member("n1"),), 1), index=7)
+        self.asked: list[tuple[str, str, dict[str, str], tuple[tuple[str, str], ...]]] = []
         self.artifacts: dict[tuple[str, int], Path] = {}
         self.floor: tuple[int, int] = (0, 0)  # events below are no longer kept
         self._events: list[Event] = []
@@ -77,6 +123,19 @@ class MemoryGateway:
         self.past = MemoryPast()
         self.vault = Vault(self.state, "n1", lambda: MemoryBox(Path("/nowhere")))
         self.barriers = 0
+        self.monotonic_s = 1_000.0
+        clock = cast(Any, _Clock(self))
+        contact = Contact(self.peers, clock, 5_000)
+        self.cluster = NodeCluster(
+            self.state,
+            self.peers,
+            cast(Any, _Commits(self)),
+            contact,
+            clock,
+            own=self.node,
+            group=lambda: self.group,
+            capacities=list,
+        )
         self.live_actors: list[ActorView] = []
         self._logs: dict[str, list[LogRecord]] = defaultdict(list)
         self._wakeups: set[asyncio.Event] = set()
@@ -309,10 +368,20 @@ class MemoryGateway:
             self._wakeups.discard(wakeup)
 
     async def read_log(
-        self, job_id: str, task: int, attempt: int, from_seq: int, limit: int, stream: int | None
+        self,
+        job_id: str,
+        task: int,
+        attempt: int,
+        from_seq: int,
+        limit: int,
+        stream: int | None,
+        *,
+        node: str | None = None,
     ) -> LogPage:
         if self.log_broken is not None:
             raise self.log_broken
+        if node in self.away:
+            raise NodeUnreachable.at(node, "its log")
         key = keys.attempt(job_id, task, attempt)
         log = self._logs.get(key, [])
         records = [r for r in log if r.seq >= from_seq and stream in (None, r.stream)][:limit]
@@ -405,10 +474,15 @@ class MemoryGateway:
         check_match(entry.revision, if_match)
         return self.commit(Txn((), ((keys.token(token_id), None),)))
 
-    async def artifact_path(self, job_id: str, task: int, name: str) -> Path:
+    async def artifact(
+        self, job_id: str, task: int, name: str, *, node: str | None = None
+    ) -> Path | AsyncGenerator[bytes, None]:
+        if node in self.away:
+            raise NodeUnreachable.at(node, "its artifact")
         if (job_id, task) not in self.artifacts or name != "output":
             raise NotFound("no such artifact")
-        return self.artifacts[job_id, task]
+        path = self.artifacts[job_id, task]
+        return _in_pieces(path) if node != "n1" else path
 
     def explain(self, job_id: str) -> dict[str, Any]:
         answer = explain(self.state, job_id, (), self.now_ms)
@@ -450,6 +524,14 @@ class MemoryGateway:
 
     def actors(self) -> list[ActorView]:
         return self.live_actors
+
+    async def ask_node(
+        self, node: str, operation: str, params: dict[str, str], query: tuple[tuple[str, str], ...]
+    ) -> bytes:
+        if node in self.away:
+            raise NodeUnreachable.at(node, "it")
+        self.asked.append((node, operation, params, query))
+        return b'{"items": [], "next_cursor": null}'
 
     def health(self) -> tuple[bool, str]:
         return self.ready

@@ -9,8 +9,8 @@ import pytest
 
 from actors import errors
 from actors.errors import JobdError, Problem
+from jobd.api.failure import error_of
 from jobd.api.problem import STATUS, problem_of
-from jobd.client.failure import error_of
 
 SPECIAL: list[JobdError] = [
     errors.InvalidSpec([Problem("$.x", 2, 3, "wrong")], remedy="mend it"),
