@@ -13,11 +13,15 @@ __all__ = ["Peers"]
 
 
 class Peers:
-    """`keeps_time`: whether this node may propose what depends on time (its clock is not off)."""
+    """What is said in passing: `keeps_time`, whether this node may propose what depends on time
+    (its clock is not off); `in_contact`, whether it may begin: a majority of voters is there, and
+    the cluster's time is known.
+    """
 
     def __init__(self, node: str) -> None:
         self.node = node
         self.keeps_time = True
+        self.in_contact = True
         self._voters: tuple[str, ...] = (node,)
         self._alive = frozenset({node})
         self._leader = node
@@ -98,11 +102,14 @@ class Peers:
         isolated_since_ms: int | None,
         conditions: tuple[str, ...],
         keeps_time: bool,
+        in_contact: bool = True,
     ) -> None:
         """Take what the detector believes now."""
-        self._voters = voters
+        if voters != self._voters:  # else it stays the very same: who compares it is quick
+            self._voters = voters
         self._alive = alive
         self._leader = leader
         self._isolated_since_ms = isolated_since_ms
         self._conditions = conditions
         self.keeps_time = keeps_time
+        self.in_contact = in_contact

@@ -5,6 +5,7 @@ S1  A new session always has a new incarnation, durable before it is put, also w
 S2  A loss names the session that it ends: it never ends the next one (I-l).
 S3  Until its own session is applied in its view, a node claims nothing and sends its job supervisor
     nothing.
+S4  What a node says of itself is put beside its session; what an operator said of it stays.
 """
 
 from __future__ import annotations
@@ -13,30 +14,59 @@ from typing import Literal
 
 import msgspec
 
-from actors.core.store.txn import Txn, absent, at
+from actors.core.store.txn import Check, Txn, absent, at
 from actors.core.view import View
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import EventDraft
+from actors.model.node import NodeRecord
 from actors.model.session import Session
 
-__all__ = ["end_session", "is_superseded", "open_session", "session_revision"]
+__all__ = ["describe", "end_session", "is_superseded", "open_session", "session_revision"]
 
 
-def open_session(view: View, node: str, incarnation: int, name: str, now_ms: int) -> Txn:
+def open_session(
+    view: View,
+    node: str,
+    incarnation: int,
+    name: str,
+    now_ms: int,
+    *,
+    record: NodeRecord | None = None,
+) -> Txn:
     """Return the transaction that opens a session, over whatever the view knows of this node.
 
     After a Conflict the node asks anew: it has its session, is superseded, or submits again.
     """
     assert not is_superseded(view, node, incarnation), "a later incarnation has this identity"
-    key, known = keys.session(node), view.get(keys.session(node))
+    key = keys.session(node)
     session = Session("up", incarnation, now_ms, name)
+    described = describe(view, node, record, now_ms) if record is not None else None
     return Txn(
-        checks=(absent(key) if known is None else at(key, known.revision),),
-        ops=((key, encode(session)),),
+        checks=(_as_known(view, key), *(described.checks if described else ())),
+        ops=((key, encode(session)), *(described.ops if described else ())),
         events=(EventDraft("jobd:node:joined", key, {"node": node, "name": name}),),
         now_ms=now_ms,
     )
+
+
+def describe(view: View, node: str, record: NodeRecord, now_ms: int) -> Txn | None:
+    """Return the transaction that puts what a node says of itself (S4), None when it stands."""
+    key = keys.node(node)
+    known = view.get(key)
+    if known is not None:
+        before: NodeRecord = known.noun
+        record = msgspec.structs.replace(
+            record, cordoned=before.cordoned, drain=before.drain, drain_by_ms=before.drain_by_ms
+        )
+        if record == before:
+            return None
+    return Txn(checks=(_as_known(view, key),), ops=((key, encode(record)),), now_ms=now_ms)
+
+
+def _as_known(view: View, key: str) -> Check:
+    known = view.get(key)
+    return absent(key) if known is None else at(key, known.revision)
 
 
 def session_revision(view: View, node: str, incarnation: int) -> int | None:
