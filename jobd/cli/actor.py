@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import click
 
-from jobd.cli.complete import ACTOR
+from jobd.cli.complete import ACTOR, NODE
+from jobd.cli.node import node_id
 from jobd.cli.output import Column, output_option, print_items, print_one
 from jobd.cli.session import Session, pass_session
 
@@ -28,28 +29,48 @@ _WIDE: Final[tuple[Column, ...]] = (
 )
 
 
+_node_option = click.option(
+    "--node", type=NODE, help="Another node than the one that answers: its id or name."
+)
+
+
 @click.group()
 def actor() -> None:
-    """Look at the node's actors."""
+    """Look at a node's actors."""
+
+
+def _id(session: Session, reference: str | None) -> str | None:
+    return None if reference is None else node_id(session, reference)
 
 
 @actor.command("list")
 @click.option("--prefix", default="", help="Only addresses that begin so: /slot.")
 @click.option("--limit", type=click.IntRange(1, 500), default=500, show_default=True)
 @click.option("--cursor", help="Go on behind a page; its next_cursor is in -o json.")
+@_node_option
 @output_option
 @pass_session
-def list_(session: Session, prefix: str, limit: int, cursor: str | None, form: str) -> None:
+def list_(
+    session: Session,
+    prefix: str,
+    limit: int,
+    cursor: str | None,
+    node: str | None,
+    form: str,
+) -> None:
     """List actors with their mailboxes, rates and restarts."""
-    body = session.client.get("/actors", prefix=prefix, limit=limit, cursor=cursor)
+    query = {"prefix": prefix, "limit": limit, "cursor": cursor, "node": _id(session, node)}
+    body = session.client.get("/actors", **query)
     print_items(form, body, kind="actor", columns=_COLUMNS, wide=_WIDE, key="address")
 
 
 @actor.command()
 @click.argument("address", type=ACTOR)
+@_node_option
 @output_option
 @pass_session
-def get(session: Session, address: str, form: str) -> None:
+def get(session: Session, address: str, node: str | None, form: str) -> None:
     """Show an actor by its address: /scheduler."""
-    body = session.client.get(f"/actors/{quote(address.lstrip('/'))}")
+    path = f"/actors/{quote(address.lstrip('/'))}"
+    body = session.client.get(path, node=_id(session, node))
     print_one(form, body, name=f"actor{body['address']}")

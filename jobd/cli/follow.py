@@ -50,6 +50,8 @@ def follow_log(
                 write_record(data)
             elif event == "gap":
                 note(f"jobctl: lines {data['from']} to {data['to'] - 1} of the log are lost")
+            elif event == "unreachable":
+                note(f"jobctl: attempt {data['attempt']}: {data['message']}")
             elif event == "end":
                 ended: dict[str, Any] = data
                 return ended

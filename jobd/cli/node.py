@@ -1,4 +1,4 @@
-"""jobctl status, node and cluster: the nodes, and who takes part."""
+"""jobctl status and node: the nodes, how they do, and what they are to do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any, Final
 import click
 
 from jobd.cli.complete import NODE
+from jobd.cli.failure import USAGE, Failure
 from jobd.cli.output import (
     Column,
     age,
     field_lines,
+    heard,
+    note,
     output_option,
     print_items,
     print_one,
@@ -19,13 +22,14 @@ from jobd.cli.output import (
 from jobd.cli.session import Session, pass_session
 from jobd.cli.watch import watch, watch_option
 
-__all__ = ["cluster", "node", "status"]
+__all__ = ["node", "node_id", "status"]
 
 _GIB: Final = 2**30
 _NODES: Final[tuple[Column, ...]] = (
     ("ID", lambda item: item["id"]),
     ("NAME", lambda item: item["name"]),
-    ("STATE", lambda item: item["state"]),
+    ("ROLE", lambda item: item["role"]),
+    ("STATE", lambda item: _state(item)),
     ("SLOTS", lambda item: f"{item['slots_free']}/{item['slots_total']} free"),
     ("CPU", lambda item: f"{item['cpu_milli_free'] / 1000:g}/{item['cpu_milli_total'] / 1000:g}"),
     ("MEMORY", lambda item: _memory(item)),
@@ -33,14 +37,10 @@ _NODES: Final[tuple[Column, ...]] = (
     ("SINCE", lambda item: age(item["since"])),
 )
 _WIDE: Final[tuple[Column, ...]] = (
+    ("HEARD", lambda item: heard(item["heard_ms"])),
     ("VERSION", lambda item: item["version"]),
     ("EXECUTORS", lambda item: ",".join(item["executors"])),
     ("LABELS", lambda item: ",".join(f"{k}={v}" for k, v in item["labels"].items())),
-)
-_MEMBERS: Final[tuple[Column, ...]] = (
-    ("ID", lambda item: item["id"]),
-    ("NAME", lambda item: item["name"]),
-    ("STATE", lambda item: item["state"]),
 )
 
 
@@ -59,7 +59,7 @@ def status(session: Session, watching: bool, form: str) -> None:
 
 @click.group()
 def node() -> None:
-    """Look at nodes."""
+    """Look at nodes, take them out of work and back."""
 
 
 @node.command("list")
@@ -83,9 +83,7 @@ def list_(session: Session, watching: bool, form: str) -> None:
 @pass_session
 def get(session: Session, reference: str, watching: bool, form: str) -> None:
     """Show a node. NODE is an id or a name."""
-    nodes = session.client.get("/nodes")["items"]
-    named = [item["id"] for item in nodes if reference == item["name"]]
-    path = f"/nodes/{named[0] if named else reference}"
+    path = f"/nodes/{node_id(session, reference)}"
     if watching:
         watch(session.client, form, path, {}, lines=lambda body: field_lines(form, body))
     else:
@@ -93,21 +91,78 @@ def get(session: Session, reference: str, watching: bool, form: str) -> None:
         print_one(form, body, name=f"node/{body['name']}")
 
 
-@click.group()
-def cluster() -> None:
-    """Look at who takes part."""
-
-
-@cluster.command()
+@node.command()
+@click.argument("reference", metavar="NODE", type=NODE)
 @output_option
 @pass_session
-def members(session: Session, form: str) -> None:
-    """List the members: the nodes that vote."""
-    body = session.client.get("/cluster")
-    if form in ("table", "wide", "name"):
-        print_items(form, {"items": body["members"]}, kind="node", columns=_MEMBERS, key="name")
+def cordon(session: Session, reference: str, form: str) -> None:
+    """Have a node take no new work; what runs there goes on."""
+    _change(session, reference, "cordon", form)
+
+
+@node.command()
+@click.argument("reference", metavar="NODE", type=NODE)
+@output_option
+@pass_session
+def uncordon(session: Session, reference: str, form: str) -> None:
+    """Have a node take work again; a drain that is under way ends."""
+    _change(session, reference, "uncordon", form)
+
+
+@node.command()
+@click.argument("reference", metavar="NODE", type=NODE)
+@click.option(
+    "--mode",
+    type=click.Choice(["finish", "requeue"]),
+    default="finish",
+    show_default=True,
+    help="Let what runs end, or have it start elsewhere.",
+)
+@click.option("--deadline", metavar="DURATION", help="What still runs then is requeued: 10m.")
+@output_option
+@pass_session
+def drain(session: Session, reference: str, mode: str, deadline: str | None, form: str) -> None:
+    """Cordon a node and empty it."""
+    _change(session, reference, "drain", form, {"mode": mode, "deadline": deadline})
+
+
+def _change(
+    session: Session, reference: str, what: str, form: str, body: dict[str, Any] | None = None
+) -> None:
+    path = f"/nodes/{node_id(session, reference)}/{what}"
+    shown = session.client.request("POST", path, body=body).json
+    if form == "table":
+        note(f"node/{shown['name']} {_stands(shown)}")
     else:
-        print_one(form, body, name="cluster")
+        print_one(form, shown, name=f"node/{shown['name']}")
+
+
+def _stands(item: dict[str, Any]) -> str:
+    if item["drain"] is not None:
+        until = item["drain"]["deadline"]
+        return f"drains ({item['drain']['mode']}{f' until {until}' if until else ''})"
+    return "is cordoned" if item["cordoned"] else "takes work"
+
+
+def node_id(session: Session, reference: str) -> str:
+    """Return the id that an id or a name stands for."""
+    named = [
+        item["id"] for item in session.client.get("/nodes")["items"] if reference == item["name"]
+    ]
+    if len(named) > 1:
+        raise Failure(
+            f"{len(named)} nodes are named {reference!r}",
+            remedy="Give the id: `jobctl node list` shows them.",
+            exit_code=USAGE,
+        )
+    return str(named[0]) if named else reference
+
+
+def _state(item: dict[str, Any]) -> str:
+    """Return how a node stands: its session's state, and whether it takes work."""
+    if item["state"] != "up" or not item["cordoned"]:
+        return str(item["state"])
+    return "draining" if item["drain"] is not None else "cordoned"
 
 
 def _memory(item: dict[str, Any]) -> str:

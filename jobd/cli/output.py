@@ -18,6 +18,7 @@ __all__ = [
     "age",
     "coloured",
     "field_lines",
+    "heard",
     "moment",
     "note",
     "note_problems",
@@ -161,6 +162,11 @@ def age(stamp: str | None) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def heard(ms: int | None) -> str:
+    """Return how long ago a node was heard: 0.4s, or - when it was not."""
+    return "-" if ms is None else f"{ms / 1000:.1f}s"
 
 
 def moment(ms: int) -> str:

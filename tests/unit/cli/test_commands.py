@@ -12,16 +12,19 @@ from tests.unit.cli.conftest import Jobctl
 
 # Every operation of openapi.json and the command that makes it.
 COMMANDS = {
+    "add_member": "cluster add",
     "cancel_job": "job cancel",
+    "cordon_node": "node cordon",
     "create_token": "token create",
     "delete_job": "job delete",
     "delete_secret": "secret delete",
     "delete_value": "kv delete",
+    "drain_node": "node drain",
     "emit_event": "event emit",
     "explain_job": "job why",
     "get_actor": "actor get",
     "get_artifact": "job artifacts",
-    "get_cluster": "cluster members",
+    "get_cluster": "cluster",
     "get_job": "job get",
     "get_node": "node get",
     "get_output": "job output",
@@ -42,6 +45,7 @@ COMMANDS = {
     "put_secret": "secret put",
     "put_value": "kv put",
     "read_logs": "job logs",
+    "remove_member": "cluster remove",
     "retry_job": "job retry",
     "run_query": "sql",
     "revoke_token": "token revoke",
@@ -50,6 +54,7 @@ COMMANDS = {
     "stage_backup": "backup create",
     "submit_batch": "job batch",
     "submit_job": "job create",
+    "uncordon_node": "node uncordon",
     "verify_audit": "audit verify",
 }
 # Operations without a command of their own; `jobctl api METHOD PATH` makes any.
@@ -64,6 +69,7 @@ LOCAL = {
     "apply": "submit_job for each document",
     "backup restore": "an empty data directory",
     "backup verify": "files only",
+    "cluster members": "get_cluster, its members alone",
     "completion": "prints a script",
     "context add": "a file of the user",
     "context delete": "a file of the user",
