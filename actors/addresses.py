@@ -15,11 +15,13 @@ __all__ = [
     "HISTORY",
     "HOME",
     "IMAGE",
+    "INCOMING",
     "LOG",
     "PEER_DOOR",
     "REPLICA",
     "RUN_LOG",
     "SCHEDULER",
+    "SNAPSHOTS",
     "SUPERVISOR",
     "WAKEUPS",
     "slot",
@@ -36,11 +38,13 @@ EXECUTION: Final = "/execution"
 HISTORY: Final = "/history"
 HOME: Final = "/home"
 IMAGE: Final = "/image"
+INCOMING: Final = "/incoming"
 LOG: Final = "/log"
 PEER_DOOR: Final = "/peer_door"
 REPLICA: Final = "/replica"
 RUN_LOG: Final = "/run_log"
 SCHEDULER: Final = "/scheduler"
+SNAPSHOTS: Final = "/snapshots"
 SUPERVISOR: Final = "/supervisor"
 WAKEUPS: Final = "/wakeups"
 

@@ -22,6 +22,9 @@ ENVELOPE_DEPTH: Final = 32  # a deeper value is refused
 ASKS_PER_PEER: Final = 4_096  # further asks to another process fail with Busy
 OUTBOX_ENVELOPES: Final = 100_000  # a process that takes none of them counts as lost
 OUTBOX_BYTES: Final = 64 * 1024 * 1024  # likewise; what is relayed to it is refused with Busy
+NODE_OUTBOX_BYTES: Final = (
+    16 * 1024 * 1024
+)  # that another node hasn't taken; further tells to it are dropped
 ENVELOPES_PER_FRAME: Final = 16_384  # a frame with more is refused
 HELLO_BYTES: Final = 4 * 1024  # a larger frame before a good hello is refused
 CLIENTS: Final = 1_000  # a further process that says hello is refused with Busy
@@ -49,6 +52,9 @@ TXN_OPS: Final = 512  # refused with TooLarge
 TXN_BYTES: Final = 1024 * 1024  # refused with TooLarge
 BATCH_BYTES: Final = 1024 * 1024  # the next transactions wait for the next batch
 PENDING_TXNS: Final = 16_384  # submits are refused with Busy (429)
+RETAINED_BYTES: Final = 64 * 1024 * 1024  # of executed commands; who lags further takes a snapshot
+SNAPSHOT_PAGE_BYTES: Final = 1024 * 1024  # of rows sent at once; the rest is in the next page
+SNAPSHOT_KEEP_S: Final = 60  # nobody asked for its next page: the donor drops it
 FEED_COMMITS: Final = 65_536  # a slower subscriber rescans the state
 FEED_TAKE: Final = 4_096  # changes taken in one turn
 RULES_RETRIES: Final = 8  # decisions taken again after a conflict; then the door says Busy

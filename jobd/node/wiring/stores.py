@@ -22,6 +22,7 @@ __all__ = [
     "migrate_store",
     "open_events",
     "open_store",
+    "remove_store",
     "store_name",
 ]
 
@@ -58,6 +59,12 @@ def open_store(engine: str, data: Path) -> StateStore:
             remedy=f"set storage.engine: {found}, or run `jobctl store migrate --to {engine}`",
         )
     return _open(engine, data)
+
+
+def remove_store(data: Path) -> None:
+    """Remove the image of a data directory, if there is one."""
+    for name in _FILES.values():
+        _remove(data / name)
 
 
 def open_events(directory: Path) -> EventSegments:
