@@ -23,10 +23,11 @@ from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
 from actors.backends.state_sqlite import SqliteStateStore
 from actors.consensus_replica import ConsensusReplica, SubmitTxn
-from actors.core.consensus.solo import Solo
+from actors.core.consensus.chain import alone
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn, absent
 from actors.event_bus import EventBus
+from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model import keys
@@ -86,7 +87,7 @@ class Store:
         image = SqliteStateStore.open(directory / "state.sqlite")
         events = EventSegments.open(directory / "events")
         replica = ConsensusReplica(
-            Solo(0), State(), node="bench", applied_index=0, unwritten_rows={}, unwritten_events=[]
+            alone("bench"), State(), node="bench", backlog=ImageBacklog({}, [])
         )
         actors: dict[str, AnyActor] = {
             addresses.LOG: LogWriter(log, fatal=_fail, observe_fsync=lambda seconds: None),

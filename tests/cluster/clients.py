@@ -28,7 +28,8 @@ _BACK_OFF_S = 0.2
 class Clients:
     """Threads, each with a connection of its own to one node, until `stop`.
 
-    Jobs append a line for each attempt that starts to `ledger`: id, attempt, fence, node.
+    `seed` is part of their keys: no other clients of the cluster may have the same. Jobs append a
+    line for each attempt that starts to `ledger`: id, attempt, fence, node.
     """
 
     def __init__(self, cluster: Cluster, trace: Trace, ledger: Path, seed: int = 0) -> None:
@@ -36,6 +37,7 @@ class Clients:
         self._ledger = ledger
         self._stopping = threading.Event()
         self._began = time.monotonic()
+        self._seed = seed
         self.failures: list[BaseException] = []
         token = cluster.token
         self._threads: list[threading.Thread] = []
@@ -46,20 +48,19 @@ class Clients:
             }
             for way, connect in ways.items():
                 name = f"{node.name}-{way}"
-                self._add(self._values, name, connect, seed)
+                self._add(self._values, name, connect)
             submit = ways["http" if node is cluster.nodes[0] else "wire"]
-            self._add(self._submit, f"{node.name}-jobs", submit, seed)
+            self._add(self._submit, f"{node.name}-jobs", submit)
 
     def _add(
         self,
         work: Callable[[str, Store, random.Random], None],
         name: str,
         connect: Callable[[], Store],
-        seed: int,
     ) -> None:
         def run() -> None:
             try:
-                work(name, connect(), random.Random(f"{seed} {name}"))
+                work(name, connect(), random.Random(f"{self._seed} {name}"))
             except BaseException as error:
                 self.failures.append(error)
                 raise
@@ -86,7 +87,8 @@ class Clients:
         for number in count():
             if self._stopping.wait(rng.uniform(*_PAUSE_S)):
                 return
-            key = f"{int((time.monotonic() - self._began) / _ROUND_S)}-{rng.randrange(_KEYS)}"
+            turn = int((time.monotonic() - self._began) / _ROUND_S)
+            key = f"{self._seed}.{turn}.{rng.randrange(_KEYS)}"
             kind = rng.choices(("read", "write", "cas"), (4, 3, 3))[0]
             if kind == "cas" and key not in known:
                 kind = "read"

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,13 @@ class ClusterNode(NodeProcess):
         return found
 
 
+def _peers(fronts: list[str], own: str) -> dict[str, str]:
+    return {
+        "JOBD_CFG_CLUSTER__BOOTSTRAP_PEERS": ",".join(fronts),
+        "JOBD_CFG_CLUSTER__ADVERTISE": own,
+    }
+
+
 def _uses(pid: int, data: Path) -> bool:
     with suppress(OSError):
         return any(str(fd.readlink()).startswith(f"{data}/") for fd in _fds(pid))
@@ -112,16 +119,24 @@ def _fds(pid: int) -> Iterator[Path]:
 class Cluster:
     """Nodes n1, n2, … that know each other by the fronts of their network."""
 
-    def __init__(self, places: Iterable[Path], *args: str) -> None:
+    def __init__(
+        self,
+        places: Iterable[Path],
+        *args: str,
+        program: str = "jobd",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.nodes = [
             ClusterNode(f"n{number}", place, *args) for number, place in enumerate(places, 1)
         ]
         self.network = Loopback(self._pids)
         fronts = [self.network.add(node.name, node.ports["cluster"]) for node in self.nodes]
         for node, front in zip(self.nodes, fronts, strict=True):
+            node.program = ("-m", program)
+            node.data.parent.mkdir(parents=True, exist_ok=True)
             node.environment = {
-                "JOBD_CFG_CLUSTER__BOOTSTRAP_PEERS": ",".join(fronts),
-                "JOBD_CFG_CLUSTER__ADVERTISE": front,
+                **(environment or {}),
+                **(_peers(fronts, front) if len(fronts) > 1 else {}),
             }
 
     def _pids(self) -> dict[str, int]:
@@ -187,9 +202,14 @@ class Cluster:
 
 
 @contextmanager
-def running(places: Iterable[Path], *args: str) -> Iterator[Cluster]:
-    """Run a cluster for a test."""
-    cluster = Cluster(places, *args)
+def running(
+    places: Iterable[Path],
+    *args: str,
+    program: str = "jobd",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Cluster]:
+    """Run a cluster for a test. One of a single node is a node alone."""
+    cluster = Cluster(places, *args, program=program, environment=environment)
     try:
         cluster.start()
         yield cluster

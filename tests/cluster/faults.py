@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.cluster.cluster import Cluster, ClusterNode
+from tests.cluster.disk import Forgetful
 from tests.cluster.trace import Trace
 
-__all__ = ["FAULTS", "Faults"]
+__all__ = ["DISK_FAULTS", "FAULTS", "Faults"]
 
 Fault = Callable[["Faults", ClusterNode, float], None]
 
 
 class Faults:
-    """Breaks one node at a time and mends it again, so a majority is always whole."""
+    """Breaks one node at a time and mends it again, so a majority is always whole.
 
-    def __init__(self, cluster: Cluster, trace: Trace, seed: int = 0) -> None:
+    With disks that forget there are faults of these too, one of which is of all nodes.
+    """
+
+    def __init__(
+        self, cluster: Cluster, trace: Trace, seed: int = 0, disks: Sequence[Forgetful] = ()
+    ) -> None:
         self._cluster = cluster
         self._trace = trace
+        self._disks = disks
         self._rng = random.Random(seed)
 
     def one(self, kind: str, node: ClusterNode, seconds: float) -> None:
         """Have one fault for a time."""
         self._trace.write("fault", what=kind, node=node.name, seconds=round(seconds, 1))
         self._trace.counts[f"fault {kind}"] += 1
-        FAULTS[kind](self, node, seconds)
+        (FAULTS | DISK_FAULTS)[kind](self, node, seconds)
 
-    def any(self, seconds: float, kinds: tuple[str, ...] = ()) -> None:
+    def any(self, seconds: float) -> None:
         """Have a fault drawn by chance for up to a time."""
-        kind = self._rng.choice(kinds or tuple(FAULTS))
+        kind = self._rng.choice([*FAULTS, *(DISK_FAULTS if self._disks else ())])
         self.one(kind, self._rng.choice(self._cluster.nodes), self._rng.uniform(0.2, 1) * seconds)
 
     def kill(self, node: ClusterNode, seconds: float) -> None:
@@ -81,6 +88,29 @@ class Faults:
             self._cluster.heal()
             time.sleep(self._rng.uniform(0.1, 1.5))
 
+    def power_loss(self, node: ClusterNode, seconds: float) -> None:
+        """Everything dies at once; what was not synced is gone, or the last of it."""
+        for each in self._cluster.nodes:
+            each.freeze()  # all at the same moment
+        for each in self._cluster.nodes:
+            each.lose_power()
+        command = self._rng.choice(("drop", f"tear {self._rng.random()}"))
+        for disk in self._disks:
+            disk.say(command)
+        self._cluster.recover()
+
+    def failing_disk(self, node: ClusterNode, seconds: float) -> None:
+        """No sync of a node's disk works: it ends by itself, and comes back when it does."""
+        disk = self._disks[self._cluster.nodes.index(node)]
+        disk.say("fail")
+        node.exit_code()
+        node.lose_power()
+        disk.say("drop")
+        disk.say("mend")
+        time.sleep(seconds)
+        node.launch()
+        self._cluster.await_ready()
+
 
 FAULTS: Final[dict[str, Fault]] = {
     "kill -9": Faults.kill,
@@ -90,4 +120,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "deaf": Faults.deafen,
     "mute": Faults.silence,
     "flapping": Faults.flap,
+}
+DISK_FAULTS: Final[dict[str, Fault]] = {
+    "power loss of all": Faults.power_loss,
+    "fsync fails": Faults.failing_disk,
 }

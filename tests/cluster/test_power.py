@@ -11,8 +11,9 @@ import pytest
 
 from tests.cluster.checks import check_all
 from tests.cluster.clients import Clients
-from tests.cluster.cluster import Cluster, running
+from tests.cluster.cluster import running
 from tests.cluster.disk import Forgetful, need_fuse
+from tests.cluster.faults import Faults
 from tests.cluster.trace import Trace
 from tests.integration.node_process import until
 
@@ -31,26 +32,16 @@ def disks(tmp_path: Path) -> Iterator[list[Forgetful]]:
         yield found
 
 
-def lose_power(cluster: Cluster, disks: list[Forgetful], command: str) -> None:
-    """Kill everything at once, then have the disks forget."""
-    for node in cluster.nodes:
-        node.freeze()  # all at the same moment
-    for node in cluster.nodes:
-        node.lose_power()
-    for disk in disks:
-        disk.say(command)
-
-
 def test_power_loss_of_all_nodes_loses_nothing_that_was_acknowledged(
     tmp_path: Path, disks: list[Forgetful]
 ) -> None:
     trace, ledger = Trace(), tmp_path / "ledger"
     with running([disk.mount for disk in disks]) as cluster:
         clients = Clients(cluster, trace, ledger).start()
-        for number in range(_ROUNDS):
+        faults = Faults(cluster, trace, disks=disks)
+        for _ in range(_ROUNDS):
             time.sleep(2.5)
-            lose_power(cluster, disks, "drop" if number % 2 == 0 else f"tear {number}")
-            cluster.recover()
+            faults.one("power loss of all", cluster.nodes[0], 0)
         time.sleep(2)
         clients.stop()
         check_all(cluster, trace, ledger)
@@ -69,10 +60,9 @@ def test_a_node_whose_disk_fails_stops_itself_and_the_others_go_on(
         assert "Check the disk" in failed.log()
         accepted = len(trace.jobs)
         until(lambda: len(trace.jobs) > accepted + 3)
-        failed.lose_power()
-        disks[0].say("drop")
         disks[0].say("mend")
         cluster.recover()
+        Faults(cluster, trace, disks=disks).one("fsync fails", cluster.nodes[1], 0.5)
         time.sleep(1)
         clients.stop()
         check_all(cluster, trace, ledger)

@@ -2,12 +2,14 @@
 
     scripts/soak --minutes M --rate R [--data DIR] [--out FILE]
     scripts/soak --idle --minutes M
-    scripts/soak --report FILE
+    scripts/soak --cluster --hours H
+    scripts/soak [--cluster] --report FILE
 
-Every ten seconds a line of JSON goes to the file, so a run that is cut short still counts. SIGINT
-or SIGTERM ends the submitting; what is open is waited for. The exit status says whether every job
-ended once, as expected, and whether memory, descriptors and threads stayed within 5 % since minute
-10 (an idle node: since minute 2).
+With --cluster three nodes are broken every few seconds, see cluster.py; --out names a journal that
+is gone on with. Otherwise every ten seconds a line of JSON goes to the file, so a run that is cut
+short still counts. SIGINT or SIGTERM ends the submitting; what is open is waited for. The exit
+status says whether every job ended once, as expected, and whether memory, descriptors and threads
+stayed within 5 % since minute 10 (an idle node: since minute 2).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.bench.report import filesystem_of, percentile
+from tests.bench.soak.cluster import judge_cluster, soak_cluster
 from tests.bench.soak.load import Load
 from tests.bench.soak.sampler import Sampler
 from tests.bench.soak.verdict import judge, read
@@ -154,6 +157,11 @@ def _run(asked: argparse.Namespace, out: Path) -> None:
         node.stop()
 
 
+def _run_cluster(asked: argparse.Namespace, out: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=asked.data) as parent:
+        soak_cluster(out, Path(parent), asked.hours, _about(asked, Path(parent)))
+
+
 def main() -> int:
     """Run, then judge what was found; or judge an earlier run."""
     parser = argparse.ArgumentParser(
@@ -164,6 +172,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--rate", type=float, default=50.0, help="jobs a second")
     parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument("--cluster", action="store_true", help="three nodes under faults")
+    parser.add_argument("--hours", type=float, default=2.0, help="of --cluster")
     parser.add_argument("--idle", action="store_true", help="submit nothing")
     parser.add_argument("--data", type=Path, help="where the node's data lies, kept afterwards")
     parser.add_argument("--out", type=Path, help="by default in bench-results/")
@@ -171,12 +181,13 @@ def main() -> int:
     asked = parser.parse_args()
     out = asked.report
     if out is None:
-        name = f"{'idle' if asked.idle else 'soak'}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+        kind = "cluster" if asked.cluster else "idle" if asked.idle else "soak"
+        name = f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
         out = asked.out or _ROOT / "bench-results" / name
         out.parent.mkdir(parents=True, exist_ok=True)
         print(f"samples go to {out}", flush=True)
-        _run(asked, out)
-    told, fine = judge(read(out))
+        (_run_cluster if asked.cluster else _run)(asked, out)
+    told, fine = judge_cluster(out) if asked.cluster else judge(read(out))
     print("\n".join(told))
     return 0 if fine else 1
 

@@ -1,0 +1,120 @@
+"""Puts into a cluster of JobD: by actors of its nodes, and by users through the client library."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+import time
+from itertools import count
+from typing import Any
+
+from jobd.client import AsyncClient
+from tests.bench.etcd import Load
+from tests.bench.submitting_node import SOCKET
+from tests.cluster.cluster import Cluster, ClusterNode
+
+__all__ = ["ByActors", "ByUsers", "submit"]
+
+_NAMESPACE = "bench"
+_KEYS = 10_000
+
+
+def submit(
+    node: ClusterNode, at_once: int, seconds: float, value_bytes: int, most: int = 0
+) -> dict[str, Any]:
+    """Have a node's own actor submit transactions; return what it says of them."""
+    asked = {"at_once": at_once, "seconds": seconds, "value_bytes": value_bytes, "count": most}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(node.data / "run" / SOCKET))
+        connection.sendall(json.dumps(asked).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(connection.makefile("rb").readline())
+    return answer
+
+
+def _shares(whole: int, parts: int) -> list[int]:
+    return [whole // parts + (number < whole % parts) for number in range(parts)]
+
+
+class ByActors:
+    """Each node's own actor keeps its share of the transactions under way."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._nodes = cluster.nodes
+
+    def put(self, clients: int, seconds: float, value_bytes: int) -> Load:
+        answers: list[dict[str, Any]] = []
+
+        def ask(node: ClusterNode, share: int) -> None:
+            answers.append(submit(node, share, seconds, value_bytes))
+
+        threads = [
+            threading.Thread(target=ask, args=(node, share))
+            for node, share in zip(self._nodes, _shares(clients, len(self._nodes)), strict=True)
+            if share
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(answers) == len(threads), "a node did not answer"
+        rate = sum(answer["committed"] / answer["took_s"] for answer in answers)
+        return Load(rate, [each for answer in answers for each in answer["latencies_ms"]], 0.0)
+
+
+class ByUsers:
+    """One process with a connection to each node, over which its share of the clients call."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._addresses = [node.address for node in cluster.nodes]
+        self._token = cluster.token
+        self._runner = asyncio.Runner()
+        self._numbers = count()
+
+    def __enter__(self) -> ByUsers:
+        async def connect() -> list[AsyncClient]:
+            return [AsyncClient(address, token=self._token) for address in self._addresses]
+
+        self._clients = self._runner.run(connect())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        async def close() -> None:
+            for client in self._clients:
+                await client.close()
+
+        self._runner.run(close())
+        self._runner.close()
+
+    def put(self, clients: int, seconds: float, value: bytes) -> Load:
+        async def one(client: AsyncClient) -> None:
+            await client.kv.put(_NAMESPACE, f"k{next(self._numbers) % _KEYS}", value)
+
+        return self._runner.run(self._load(one, clients, seconds))
+
+    def get(self, clients: int, seconds: float) -> Load:
+        async def one(client: AsyncClient) -> None:
+            await client.kv.get(_NAMESPACE, "k0")
+
+        return self._runner.run(self._load(one, clients, seconds))
+
+    async def _load(self, one: Any, clients: int, seconds: float) -> Load:
+        latencies_ms: list[float] = []
+        until = time.perf_counter() + seconds
+
+        async def call(client: AsyncClient) -> None:
+            while (began := time.perf_counter()) < until:
+                await one(client)
+                latencies_ms.append((time.perf_counter() - began) * 1e3)
+
+        used, began = os.times(), time.perf_counter()
+        shares = _shares(clients, len(self._clients))
+        async with asyncio.TaskGroup() as group:
+            for client, share in zip(self._clients, shares, strict=True):
+                for _ in range(share):
+                    group.create_task(call(client))
+        took_s, now = time.perf_counter() - began, os.times()
+        cpu = now.user + now.system - used.user - used.system
+        return Load(len(latencies_ms) / took_s, latencies_ms, cpu)
