@@ -13,6 +13,7 @@ import msgspec
 from jobd.api import (
     actor_tree,
     cluster,
+    cluster_views,
     events,
     gateway,
     job_logs,
@@ -47,6 +48,7 @@ SECTIONS: tuple[tuple[str, type, str], ...] = (
 MODULES: tuple[ModuleType, ...] = (
     actor_tree,
     cluster,
+    cluster_views,
     events,
     follow,
     gateway,

@@ -14,6 +14,7 @@ from jobd.cli.apply import apply, diff, plan, validate
 from jobd.cli.audit import audit
 from jobd.cli.backup import backup
 from jobd.cli.client import Refused
+from jobd.cli.cluster import cluster
 from jobd.cli.complete import CONTEXT
 from jobd.cli.completion import COMPLETE_VARIABLE, completion
 from jobd.cli.context import context as context_
@@ -24,7 +25,7 @@ from jobd.cli.failure import CANCELLED, USAGE, Failure
 from jobd.cli.job import job
 from jobd.cli.job_create import run
 from jobd.cli.kv import kv
-from jobd.cli.node import cluster, node, status
+from jobd.cli.node import node, status
 from jobd.cli.output import note_problems
 from jobd.cli.secret import secret
 from jobd.cli.session import Session

@@ -9,14 +9,14 @@ from typing import Any, Literal, overload
 
 from actors.core.history_port import QueryResult
 from actors.runtime.cell import ActorRow
-from jobd.api.cluster import ClusterView
+from jobd.api.cluster_views import ClusterView
 from jobd.api.events import Emitted, EventView
 from jobd.api.gateway import NodeStatus, Until
 from jobd.api.job_logs import LogLine
 from jobd.api.job_plan import Plan
 from jobd.api.job_views import ArtifactView, AttemptView, JobDetail, JobView
 from jobd.api.jobs import Accepted, BatchItem
-from jobd.api.node_views import ActorView, NodeView
+from jobd.api.node_views import ActorView, DrainMode, NodeView
 from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
 from jobd.client.artifact import Destination, Writer
@@ -208,20 +208,44 @@ class AsyncClient(AsyncCalls):
         return await self.call(nodes.get_status())
 
     async def cluster(self) -> ClusterView:
-        """Return who makes up the cluster."""
+        """Return who makes up the cluster, and how its consensus does."""
         return await self.call(nodes.get_cluster())
 
     async def list_nodes(self) -> list[NodeView]:
-        """Return the nodes."""
+        """Return the nodes, also those that are lost or left."""
         return (await self.call(nodes.list_nodes())).items
 
     async def get_node(self, node: str) -> NodeView:
         """Return one node."""
         return await self.call(nodes.get_node(node))
 
-    def list_actors(self, prefix: str = "") -> AsyncGenerator[ActorView, None]:
-        """Yield the live actors of the node."""
-        return self.pages(partial(nodes.list_actors, prefix), None)
+    async def cordon(self, node: str) -> NodeView:
+        """Have a node take no new work; what runs there goes on. Raises NotFound."""
+        return await self.call(nodes.cordon_node(node, cordoned=True))
+
+    async def uncordon(self, node: str) -> NodeView:
+        """Have a node take work again; a drain that is under way ends. Raises NotFound."""
+        return await self.call(nodes.cordon_node(node, cordoned=False))
+
+    async def drain(
+        self, node: str, mode: DrainMode = "finish", *, deadline: str | None = None
+    ) -> NodeView:
+        """Cordon a node and empty it: let what runs finish, or requeue it. Raises NotFound."""
+        return await self.call(nodes.drain_node(node, mode, deadline))
+
+    async def add_member(self, node: str) -> ClusterView:
+        """Make a node that follows a voter. Raises NotFound, Conflict."""
+        return await self.call(nodes.add_member(node))
+
+    async def remove_member(self, node: str) -> None:
+        """Make a voter one no more, or forget a node that is gone. Raises NotFound, Conflict."""
+        return await self.call(nodes.remove_member(node))
+
+    def list_actors(
+        self, prefix: str = "", *, node: str | None = None
+    ) -> AsyncGenerator[ActorView, None]:
+        """Yield the live actors of the node that answers, or of `node`."""
+        return self.pages(partial(nodes.list_actors, prefix, node), None)
 
     async def query(
         self,

@@ -12,21 +12,25 @@ from actors.errors import InvalidInput
 from actors.runtime.cell import ActorRow
 from actors.runtime.signals import Inspect, Ping
 from jobd.api.actor_tree import ActorPage
-from jobd.api.cluster import ClusterView, NodePage
+from jobd.api.cluster import NodePage
+from jobd.api.cluster_views import ClusterView
 from jobd.api.events import Emitted, EventPageView
 from jobd.api.gateway import NodeStatus
 from jobd.api.kv import KvItem, KvPage
 from jobd.api.message import ApiReply
-from jobd.api.node_views import NodeView
+from jobd.api.node_views import DrainMode, NodeView
 from jobd.api.secrets import SecretPage, SecretPut
 from jobd.api.tokens import Minted, TokenPage
 from jobd.client.operation import Operation, Query, nothing, operation, reads_as
 
 __all__ = [
     "Stored",
+    "add_member",
+    "cordon_node",
     "create_token",
     "delete_secret",
     "delete_value",
+    "drain_node",
     "emit_event",
     "get_cluster",
     "get_node",
@@ -42,6 +46,7 @@ __all__ = [
     "ping_actor",
     "put_secret",
     "put_value",
+    "remove_member",
     "revoke_token",
     "run_query",
     "stream_events",
@@ -75,9 +80,35 @@ def get_node(node: str) -> Operation[NodeView]:
     return operation("get_node", reads_as(NodeView), params={"id": node})
 
 
-def list_actors(prefix: str, cursor: str | None, limit: int) -> Operation[ActorPage]:
+def cordon_node(node: str, *, cordoned: bool) -> Operation[NodeView]:
+    """Have a node take no new work, or take work again; again is the same."""
+    return operation(
+        "cordon_node" if cordoned else "uncordon_node", reads_as(NodeView), params={"id": node}
+    )
+
+
+def drain_node(node: str, mode: DrainMode, deadline: str | None) -> Operation[NodeView]:
+    """Cordon a node and empty it."""
+    body = msgspec.json.encode({"mode": mode, "deadline": deadline})
+    return operation("drain_node", reads_as(NodeView), params={"id": node}, body=body)
+
+
+def add_member(node: str) -> Operation[ClusterView]:
+    """Make a node that follows a voter."""
+    body = msgspec.json.encode({"node": node})
+    return operation("add_member", reads_as(ClusterView), body=body, again="once")
+
+
+def remove_member(node: str) -> Operation[None]:
+    """Make a voter one no more, or forget a node that is gone."""
+    return operation("remove_member", nothing, params={"id": node}, again="once")
+
+
+def list_actors(
+    prefix: str, node: str | None, cursor: str | None, limit: int
+) -> Operation[ActorPage]:
     """Return a page of the live actors."""
-    query = {"prefix": prefix, "cursor": cursor, "limit": limit}
+    query = {"prefix": prefix, "node": node, "cursor": cursor, "limit": limit}
     return operation("list_actors", reads_as(ActorPage), query=query)
 
 
