@@ -34,8 +34,8 @@ def _inode_of(address: str) -> str | None:
 
 
 def _has(pid: int, wanted: str) -> bool:
-    with suppress(OSError):  # it is gone
-        for fd in os.scandir(f"/proc/{pid}/fd"):
+    with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as fds:  # it is gone
+        for fd in fds:
             with suppress(OSError):
                 if os.readlink(fd.path) == wanted:  # noqa: PTH115 - of an entry, not a path
                     return True
