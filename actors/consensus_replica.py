@@ -2,42 +2,71 @@
 
 All transactions of a node pass here. The replica stamps each with the node's session and a
 sequence number, so that a repeat applies once, and answers after the record is durable and
-applied. The image on disk is written behind, from the rows that changed.
+applied. The image on disk is written behind, from the rows that changed. Replicas of other nodes
+send packets; a node without a vote has what it submits ordered by one that has (`Forward`).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
 from actors import addresses, limits
-from actors.core.consensus.group import Apply, Group, Input, NotSynced, Submit, Synced
-from actors.core.consensus.group import Effects as GroupEffects
-from actors.core.ports import Row
+from actors.core.consensus.group import (
+    Alive,
+    Apply,
+    Group,
+    GroupStatus,
+    Imaged,
+    Input,
+    NotSynced,
+    Read,
+    Receive,
+    Reconfigure,
+    Submit,
+    Synced,
+    Tick,
+)
+from actors.core.consensus.messages import Packet
 from actors.core.store.state import State
-from actors.core.store.txn import Committed, SessionRef, Txn
+from actors.core.store.txn import Committed, Result, SessionRef
 from actors.errors import ReadOnly
-from actors.image_writer import ImageWritten, WriteImage
+from actors.forwarding import Forward, ForwardAgain, Forwarded, Forwarding, Judged, at_node
+from actors.image_backlog import ImageBacklog
+from actors.image_writer import ImageWritten
 from actors.log_writer import Append
-from actors.model.event import Event
+from actors.model.epoch import Epoch
+from actors.replica_messages import (
+    Barrier,
+    ChangeEpoch,
+    Nudge,
+    Published,
+    Room,
+    Settle,
+    SubmitTxn,
+    Subscribe,
+)
 from actors.runtime import (
     After,
+    Answered,
     Context,
     Effect,
     Effects,
     Fail,
+    Failed,
     LoopActor,
     Reply,
     ReplyTo,
     Tell,
     handles,
 )
+from actors.runtime.address import node_of
 
 __all__ = [
     "Barrier",
+    "ChangeEpoch",
     "ConsensusReplica",
     "Nudge",
     "Published",
@@ -51,52 +80,23 @@ _IMAGE_EVERY_S: Final = 0.1
 _RETRY_S: Final = 1.0
 
 
-class SubmitTxn(msgspec.Struct, frozen=True):
-    """Order this transaction; answered with its Result, or failed with ReadOnly, Busy, TooLarge."""
-
-    txn: Txn
-    opens_session: bool = False
-    grows: bool = False  # it takes on something new: refused while there is little room
-
-
-class Subscribe(msgspec.Struct, frozen=True):
-    """The sender wants a Nudge whenever something was committed."""
-
-
-class Barrier(msgspec.Struct, frozen=True):
-    """Answered once all that was submitted here before it is applied, or was refused."""
-
-
-class Room(msgspec.Struct, frozen=True):
-    """Whether the disk has room for something new."""
-
-    system_lane: ClassVar[bool] = True
-    there: bool
-
-
-class Settle(msgspec.Struct, frozen=True):
-    """Answered once the image has everything that is applied: a clean stop leaves no replay."""
-
-
-class Nudge(msgspec.Struct, frozen=True):
-    """The state moved on; take the changes after your cursor."""
-
-    system_lane: ClassVar[bool] = True
-
-
-class Published(msgspec.Struct, frozen=True):
-    """Events of the last commits, in order, for the event bus."""
-
-    system_lane: ClassVar[bool] = True
-    events: tuple[Event, ...]
-
-
 class _WriteImageNow(msgspec.Struct, frozen=True):
     pass
 
 
+class _Waiter(msgspec.Struct, frozen=True):
+    """Who waits for a ticket; `is_remote`: another node, which is also told the revision."""
+
+    reply: ReplyTo
+    is_remote: bool = False
+
+
 class ConsensusReplica(LoopActor):
-    """Drives a group over the log and the state of one node."""
+    """Drives a group over the log and the state of one node.
+
+    `is_linked(node)` says whether a message would reach a node now. `fetch_snapshot(donor, index)`
+    has the state brought from there. `on_epoch(epoch)` is told when one begins.
+    """
 
     mailbox_limit = 65_536  # the group's own queue is the bound that answers Busy
 
@@ -106,29 +106,31 @@ class ConsensusReplica(LoopActor):
         state: State,
         *,
         node: str,
-        applied_index: int,
-        unwritten_rows: dict[str, Row],
-        unwritten_events: list[Event],
+        backlog: ImageBacklog,
+        is_linked: Callable[[str], bool] = lambda _: False,
+        fetch_snapshot: Callable[[str, int], object] = lambda _donor, _executed: None,
+        on_epoch: Callable[[Epoch], object] = lambda _: None,
     ) -> None:
         super().__init__()
         self._group = group
         self._state = state
         self._node = node
+        self._is_linked = is_linked
+        self._fetch_snapshot = fetch_snapshot
+        self._on_epoch = on_epoch
         self._session = 0
         self._ticket = 0
-        self._waiting: dict[int, ReplyTo] = {}  # in order of ticket: tickets are answered in order
-        self._barriers: deque[tuple[int, ReplyTo]] = deque()  # (last ticket before it, asker)
+        self._waiting: dict[int, _Waiter] = {}  # in order of ticket
         self._opening: int | None = None
         self._early: list[tuple[SubmitTxn, Context]] = []  # submitted before there is a session
+        self._forwarding = Forwarding()
         self._subscribers: list[str] = []
-        self._applied_index = applied_index
-        self._dirty = unwritten_rows
-        self._unwritten = unwritten_events
-        self._writing: WriteImage | None = None
+        self._backlog = backlog
         self._write_is_due = False
         self._settling: list[ReplyTo] = []
         self._full_since: float | None = None
         self._has_room = True
+        self._tick_ms = 0  # how soon the armed tick comes, 0 while none is armed
 
     @property
     def read_only(self) -> str | None:
@@ -139,9 +141,17 @@ class ConsensusReplica(LoopActor):
             return None
         return f"{limits.DISK_PERCENT} % of the disk's space or more is in use"
 
-    def on_start(self) -> Effects:
-        """Write what the replay of the log brought, if anything."""
-        return self._image_soon()
+    def group_status(self) -> GroupStatus:
+        """Return what consensus says of itself."""
+        return self._group.status(self._now_ms())
+
+    def on_start(self) -> Iterator[Effect]:
+        """Write what the replay of the log brought, if anything, and say hello to the others."""
+        yield from self._image_soon()
+        yield from self._step(Tick())
+
+    def _now_ms(self) -> int:
+        return int(self.clock.monotonic_s() * 1000)
 
     # -- submitting
 
@@ -152,22 +162,30 @@ class ConsensusReplica(LoopActor):
         if self._session == 0 and not message.opens_session:
             self._early.append((message, context))
             return
-        little_room = message.grows and not self._has_room
-        if little_room or (self._full_since is not None and not self._may_probe()):
-            full = ReadOnly(f"{self.read_only}: the node is read-only", remedy="free some space")
-            yield Fail(context.reply, full)
+        if self._refuses(grows=message.grows):
+            yield Fail(context.reply, self._full())
             return
-        self._ticket += 1
-        ticket = self._ticket
+        ticket = self._wait(context.reply)
         number = 0 if message.opens_session else self._session
-        lowest = next(iter(self._waiting), ticket)
+        lowest = next(iter(self._waiting))
         txn = msgspec.structs.replace(
             message.txn, session=SessionRef(self._node, number, ticket, lowest)
         )
-        self._waiting[ticket] = context.reply
         if message.opens_session:
             self._opening = ticket
         yield from self._step(Submit(ticket, txn))
+
+    def _wait(self, reply: ReplyTo, *, is_remote: bool = False) -> int:
+        self._ticket += 1
+        self._waiting[self._ticket] = _Waiter(reply, is_remote)
+        return self._ticket
+
+    def _refuses(self, *, grows: bool) -> bool:
+        little_room = grows and not self._has_room
+        return little_room or (self._full_since is not None and not self._may_probe())
+
+    def _full(self) -> ReadOnly:
+        return ReadOnly(f"{self.read_only}: the node is read-only", remedy="free some space")
 
     def _may_probe(self) -> bool:
         """While the disk is full, let one transaction through each second to see if it still is."""
@@ -178,13 +196,70 @@ class ConsensusReplica(LoopActor):
         self._full_since = now
         return True
 
+    @handles(ChangeEpoch)
+    def change_epoch(self, message: ChangeEpoch, context: Context) -> Iterator[Effect]:
+        """Order a change of membership."""
+        assert context.reply is not None, "ChangeEpoch is an ask"
+        ticket = self._wait(context.reply)
+        yield from self._step(Reconfigure(ticket, message.txn, message.epoch))
+
+    @handles(Barrier)
+    def barrier(self, message: Barrier, context: Context) -> Iterator[Effect]:
+        """Begin a linearizable read."""
+        assert context.reply is not None, "Barrier is an ask"
+        yield from self._step(Read(self._wait(context.reply)))
+
     @handles(Room)
     def room(self, message: Room, context: Context) -> Effects:
         """Take on something new, or no more."""
         self._has_room = message.there
         return None
 
-    # -- what the log says
+    # -- other nodes
+
+    @handles(Packet)
+    def packet(self, message: Packet, context: Context) -> Iterator[Effect]:
+        """Take what another replica says."""
+        sender = node_of(context.sender or "")
+        if sender:
+            yield from self._step(Receive(sender, message))
+
+    @handles(Forward)
+    def forward(self, message: Forward, context: Context) -> Iterator[Effect]:
+        """Order what a node without a vote submits, or vouch for its read."""
+        assert context.reply is not None, "Forward is an ask"
+        if message.txn is not None and self._refuses(grows=False):
+            yield Fail(context.reply, self._full())
+            return
+        ticket = self._wait(context.reply, is_remote=True)
+        yield from self._step(Read(ticket) if message.txn is None else Submit(ticket, message.txn))
+
+    def _voters(self) -> list[str]:
+        return [node for node in self._group.epoch.nodes if self._is_linked(node)]
+
+    @handles(Answered)
+    def judged(self, message: Answered, context: Context) -> Iterator[Effect]:
+        """A voter has judged what was forwarded."""
+        assert isinstance(message.tag, Forwarded), "only that is asked here"
+        self._forwarding.judged(message.tag.ticket, message.value)
+        yield from self._pass_on()
+
+    @handles(Failed)
+    def not_judged(self, message: Failed, context: Context) -> Effects:
+        """A voter was silent or refused for now."""
+        assert isinstance(message.tag, Forwarded), "only that is asked here"
+        return [self._forwarding.later(message.tag.ticket)]
+
+    @handles(ForwardAgain)
+    def forward_again(self, message: ForwardAgain, context: Context) -> Effects:
+        """Try the next voter."""
+        return self._forwarding.again(message.ticket, self._voters())
+
+    def _pass_on(self) -> Iterator[Effect]:
+        for ticket, result in self._forwarding.shown(self._state.revision):
+            yield from self._answer(ticket, result)
+
+    # -- what the log, the detector and the clock say
 
     @handles(Synced)
     def synced(self, message: Synced, context: Context) -> Effects:
@@ -198,55 +273,75 @@ class ConsensusReplica(LoopActor):
         self._full_since = self.clock.monotonic_s()
         return self._step(message)
 
+    @handles(Alive, Imaged)
+    def told(self, message: Alive | Imaged, context: Context) -> Effects:
+        """Take a hint about the others, or how far the image is."""
+        return self._step(message)
+
+    @handles(Tick)
+    def tick(self, message: Tick, context: Context) -> Effects:
+        """Some time has passed."""
+        self._tick_ms = 0
+        return self._step(message)
+
     def _step(self, event: Input) -> Iterator[Effect]:
-        effects: GroupEffects = self._group.step(event)
+        effects = self._group.step(event, self._now_ms())
         if effects.append:
             yield Tell(addresses.LOG, Append(effects.append))
+        for to, packet in effects.send:
+            if self._is_linked(to):
+                yield Tell(at_node(to, addresses.REPLICA), packet)
         for batch in effects.apply:
             yield from self._apply(batch)
         for ticket, error in effects.refuse:
-            yield Fail(self._waiting.pop(ticket), error)
-        yield from self._pass_barriers()
+            yield Fail(self._waiting.pop(ticket).reply, error)
+        for ticket in effects.ready:
+            yield from self._answer(ticket, None)
+        for forwarded in effects.forward:
+            yield from self._forwarding.begin(forwarded, self._voters())
+        if effects.behind is not None:
+            self._fetch_snapshot(*effects.behind)
+        tick_ms = self._group.tick_ms
+        if tick_ms and (not self._tick_ms or tick_ms < self._tick_ms):
+            self._tick_ms = tick_ms
+            yield After(tick_ms / 1000, Tick(), key="tick")
 
-    @handles(Barrier)
-    def barrier(self, message: Barrier, context: Context) -> Effects:
-        """Answer a linearizable read: what is acknowledged is applied, so only wait it out."""
-        assert context.reply is not None, "Barrier is an ask"
-        self._barriers.append((self._ticket, context.reply))
-        return self._pass_barriers()
-
-    def _pass_barriers(self) -> Iterator[Effect]:
-        oldest = next(iter(self._waiting), self._ticket + 1)
-        while self._barriers and self._barriers[0][0] < oldest:
-            yield Reply(self._barriers.popleft()[1])
+    # -- applying
 
     def _apply(self, batch: Apply) -> Iterator[Effect]:
         state = self._state
-        before, opened = state.revision, 0
+        before = state.revision
         for ticket, txn in zip(batch.tickets, batch.txns, strict=True):
             result = state.apply(txn)
             if isinstance(result, Committed):
-                revision = result.revision
-                for key, value in txn.ops:
-                    self._dirty[key] = Row(key, revision, value)
-                if ticket == self._opening:
-                    opened = self._session = result.revision
-                    self._opening = None
-            yield Reply(self._waiting.pop(ticket), result)
-        self._applied_index = batch.index
-        if opened:
-            early, self._early = self._early, []
-            for message, context in early:
-                yield from self.submit(message, context)
+                self._backlog.changed(txn.ops, result.revision)
+            if ticket:
+                yield from self._answer(ticket, result)
+        if batch.epoch is not None:
+            self._on_epoch(batch.epoch)
         if state.revision == before:
             return
         events = state.take_events()
         if events:
-            self._unwritten.extend(events)
+            self._backlog.emitted(events)
             yield Tell(addresses.EVENT_BUS, Published(tuple(events)))
         for subscriber in self._subscribers:
             yield Tell(subscriber, Nudge())
+        yield from self._pass_on()
         yield from self._image_soon()
+
+    def _answer(self, ticket: int, result: Result | None) -> Iterator[Effect]:
+        waiter = self._waiting.pop(ticket)
+        if waiter.is_remote:
+            yield Reply(waiter.reply, Judged(result, self._state.revision))
+            return
+        yield Reply(waiter.reply, result)
+        if ticket == self._opening and isinstance(result, Committed):
+            self._session = result.revision
+            self._opening = None
+            early, self._early = self._early, []
+            for message, context in early:
+                yield from self.submit(message, context)
 
     @handles(Subscribe)
     def subscribe(self, message: Subscribe, context: Context) -> Effects:
@@ -260,7 +355,7 @@ class ConsensusReplica(LoopActor):
 
     def _image_soon(self) -> Iterator[Effect]:
         # Armed once: commits that come faster than the timer must not put it off for ever.
-        if not self._write_is_due and self._writing is None and (self._dirty or self._unwritten):
+        if not self._write_is_due and not self._backlog.is_writing and self._backlog:
             self._write_is_due = True
             yield After(_IMAGE_EVERY_S, _WriteImageNow(), key="image")
 
@@ -268,17 +363,9 @@ class ConsensusReplica(LoopActor):
     def write_image(self, message: _WriteImageNow, context: Context) -> Effects:
         """Hand the changed rows to the image writer; one hand-over at a time."""
         self._write_is_due = False
-        if self._writing is not None:
+        if self._backlog.is_writing:
             return None
-        self._writing = WriteImage(
-            rows=tuple(self._dirty.values()),
-            events=tuple(self._unwritten),
-            applied_index=self._applied_index,
-            revision=self._state.revision,
-            sessions=self._state.sessions.dump(),
-        )
-        self._dirty, self._unwritten = {}, []
-        return [Tell(addresses.IMAGE, self._writing)]
+        return [Tell(addresses.IMAGE, self._backlog.hand_over(self._state, self._group))]
 
     @handles(Settle)
     def settle(self, message: Settle, context: Context) -> Iterator[Effect]:
@@ -288,8 +375,8 @@ class ConsensusReplica(LoopActor):
         yield from self._settled()
 
     def _settled(self) -> Iterator[Effect]:
-        if self._settling and self._writing is None:
-            if self._dirty or self._unwritten:
+        if self._settling and not self._backlog.is_writing:
+            if self._backlog:
                 yield Tell(self.address, _WriteImageNow())
                 return
             waiting, self._settling = self._settling, []
@@ -299,12 +386,11 @@ class ConsensusReplica(LoopActor):
     @handles(ImageWritten)
     def image_written(self, message: ImageWritten, context: Context) -> Iterator[Effect]:
         """Go on with what changed meanwhile; take the rows back when there was no room."""
-        written, self._writing = self._writing, None
-        if message.error is None or written is None:
+        if message.error is None:
+            self._backlog.written()
             yield from self._settled()
             yield from self._image_soon()
             return
-        self._dirty = {row.key: row for row in written.rows} | self._dirty
-        self._unwritten = [*written.events, *self._unwritten]
+        self._backlog.take_back()
         self._write_is_due = True
         yield After(_RETRY_S, _WriteImageNow(), key="image")

@@ -12,6 +12,9 @@ import msgspec
 
 from actors.model.idempotency import IdempotencyKey
 from actors.model.job import Attempt, Job, Output, Permit, Task
+from actors.model.leader import Leader
+from actors.model.level import Level
+from actors.model.node import NodeRecord
 from actors.model.secret import SealKey, Secret
 from actors.model.session import Session
 from actors.model.spec import JobSpec
@@ -24,9 +27,11 @@ SCHEMA: Final = 1
 NOUNS: Final[dict[str, Any]] = {
     "attempt": Attempt,
     "closed": bool,
+    "cluster": Leader | Level,
     "idempotency": IdempotencyKey,
     "job": Job,
     "kv": bytes,
+    "node": NodeRecord,
     "output": Output,
     "permit": Permit,
     "sealkey": SealKey,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from actors.core.consensus.group import BATCH
-from actors.core.consensus.solo import decode_batch
+from actors.core.consensus.recovery_of_log import Recovery
 from actors.core.ports import EventLog, LogStore, Row, StateStore
 from actors.core.store.state import State
 from actors.core.store.txn import Committed
@@ -20,8 +19,9 @@ class Recovered(NamedTuple):
     """The state at the end of the log, and what the image on disk lacks of it."""
 
     state: State
-    applied_index: int  # the last record of the log
-    image_index: int  # the last record that the image holds
+    group: Recovery  # finish it with the node's new incarnation
+    last_index: int  # the last record of the log
+    image_index: int  # the record up to which the image makes the log unnecessary
     image_revision: int
     unwritten_rows: dict[str, Row]
     unwritten_events: list[Event]
@@ -29,26 +29,32 @@ class Recovered(NamedTuple):
     took_s: float
 
 
-def recover(log: LogStore, store: StateStore, events: EventLog) -> Recovered:
-    """Load the image and replay the log behind it. Raises Corrupt."""
+def recover(
+    log: LogStore, store: StateStore, events: EventLog, *, node: str, cluster: str
+) -> Recovered:
+    """Load the image and replay the log behind it. Raises Corrupt.
+
+    `node` and `cluster` are who a node alone is, from before there were epochs.
+    """
     began = time.monotonic()
     image = store.load()
     state = State()
     state.restore(image.revision, image.rows, image.sessions)
     rows: dict[str, Row] = {}
+    group = Recovery(node, cluster, image.position, image.applied_index)
     index = image.applied_index
     for entry in log.replay(index):
-        if entry.index != index + 1 or entry.kind != BATCH:
+        if entry.index != index + 1:
             raise Corrupt(
-                f"the log goes on with record {entry.index} of kind {entry.kind} "
-                f"where {index + 1} was expected",
+                f"the log goes on with record {entry.index} where {index + 1} was expected",
                 remedy="restore the data directory from a backup",
             )
         index = entry.index
-        for txn in decode_batch(entry.payload):
-            result = state.apply(txn)
-            if isinstance(result, Committed):
-                rows.update((key, Row(key, result.revision, value)) for key, value in txn.ops)
+        for batch in group.replay(entry):
+            for txn in batch.txns:
+                result = state.apply(txn)
+                if isinstance(result, Committed):
+                    rows.update((key, Row(key, result.revision, value)) for key, value in txn.ops)
     if log.last_index < image.applied_index:
         raise Corrupt(
             f"the image holds record {image.applied_index}, the log ends at {log.last_index}",
@@ -57,6 +63,7 @@ def recover(log: LogStore, store: StateStore, events: EventLog) -> Recovered:
     new = [event for event in state.take_events() if event.revision > events.last_revision]
     return Recovered(
         state,
+        group,
         index,
         image.applied_index,
         image.revision,

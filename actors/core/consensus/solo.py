@@ -1,4 +1,4 @@
-"""Solo: the group of one node alone. Append → fsync → apply.
+"""Solo: the order of a node alone. Append → fsync → apply.
 
 Invariants:
 G1  A batch is applied, and its tickets are answered, only after its record is durable.
@@ -12,101 +12,90 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
-import msgspec
+from actors.core.consensus.group import Apply, Read, Reconfigure, Submit
+from actors.core.consensus.intake import Batch, Intake
+from actors.core.consensus.journal import Journal
+from actors.core.consensus.past import Past, PastCommand
+from actors.core.consensus.records import BATCH
+from actors.errors import JobdError
+from actors.model.epoch import Epoch
 
-from actors import limits
-from actors.core.consensus.group import (
-    BATCH,
-    Apply,
-    Effects,
-    Input,
-    NotSynced,
-    Submit,
-    Synced,
-    check_bounds,
-)
-from actors.core.ports import LogEntry
-from actors.core.store.txn import Txn
-from actors.errors import Busy, InvalidInput
-
-__all__ = ["Solo", "decode_batch"]
-
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_BATCH_DECODER: Final = msgspec.msgpack.Decoder(tuple[Txn, ...])
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    ticket: int
-    txn: Txn
-    encoded: bytes
+__all__ = ["Solo"]
 
 
 class Solo:
-    """Orders the transactions of one node; `last_index` is the log's last durable record."""
+    """Orders the transactions of one node."""
 
-    def __init__(self, last_index: int) -> None:
-        self._last = last_index
-        self._queue: deque[_Waiting] = deque()
-        self._flight: tuple[_Waiting, ...] = ()
+    role: Final = "solo"
+    reserved: Final = 0
 
-    def step(self, event: Input) -> Effects:
-        """Take one input and say what is to be done."""
-        match event:
-            case Submit():
-                return self._submit(event)
-            case Synced(index=index):
-                return self._synced(index)
-            case NotSynced():
-                return self._refused(event)
+    def __init__(self, epoch: Epoch, journal: Journal, past: Past) -> None:
+        self._epoch = epoch
+        self._journal = journal
+        self._past = past
+        self._intake = Intake()
+        self._flight: Batch | None = None
+        self._durable: deque[Batch] = deque()
+        self._reads: list[int] = []
 
-    def _submit(self, event: Submit) -> Effects:
-        if len(self._queue) >= limits.PENDING_TXNS:
-            busy = Busy(
-                f"{limits.PENDING_TXNS} transactions wait for the disk (PENDING_TXNS)",
-                remedy="try again in a moment",
-            )
-            return Effects(refuse=((event.ticket, busy),))
-        try:
-            encoded = check_bounds(event.txn)
-        except InvalidInput as error:
-            return Effects(refuse=((event.ticket, error),))
-        self._queue.append(_Waiting(event.ticket, event.txn, encoded))
-        return Effects(append=self._next())
+    # -- inputs
 
-    def _synced(self, index: int) -> Effects:
-        assert self._flight, "synced without a record in flight"
-        assert index == self._last + 1, "G3: one record at a time, dense"
-        self._last = index
-        batch, self._flight = self._flight, ()
-        done = Apply(index, tuple(w.txn for w in batch), tuple(w.ticket for w in batch))
-        return Effects(append=self._next(), apply=(done,))
+    def submit(self, event: Submit | Reconfigure) -> JobdError | None:
+        """Take a transaction; return why not."""
+        return self._intake.add(event)
 
-    def _refused(self, event: NotSynced) -> Effects:
-        batch, self._flight = self._flight, ()
-        waiting = (*batch, *self._queue)
-        self._queue.clear()
-        return Effects(refuse=tuple((w.ticket, event.error) for w in waiting))
+    def read(self, event: Read) -> None:
+        """A read: what is acknowledged is applied."""
+        self._reads.append(event.ticket)
 
-    def _next(self) -> tuple[LogEntry, ...]:
-        """Form the next batch, if the disk is free (G2)."""
-        if self._flight or not self._queue:
-            return ()
-        self._flight = tuple(self._take())
-        payload = _ENCODER.encode([msgspec.Raw(w.encoded) for w in self._flight])
-        return (LogEntry(self._last + 1, BATCH, payload),)
+    def synced(self, record: int) -> None:
+        """What is held for the record says the rest."""
 
-    def _take(self) -> Iterator[_Waiting]:
-        taken = 0
-        while self._queue and (
-            taken == 0 or taken + len(self._queue[0].encoded) <= limits.BATCH_BYTES
-        ):
-            waiting = self._queue.popleft()
-            taken += len(waiting.encoded)
-            yield waiting
+    def not_synced(self) -> list[Submit | Reconfigure]:
+        """The disk is full: nothing of what waits was ordered (G3)."""
+        waiting = self._flight.events() if self._flight is not None else []
+        if self._flight is not None:
+            self._flight = None
+            self._journal.give_back(BATCH)
+        return waiting + self._intake.clear()
 
+    # -- what follows
 
-def decode_batch(payload: bytes) -> tuple[Txn, ...]:
-    """Return the transactions of a log record. Raises msgspec.DecodeError."""
-    return _BATCH_DECODER.decode(payload)
+    def run(self) -> Iterator[Apply]:
+        """Apply what is durable, and have the next batch made so (G2)."""
+        while self._durable:
+            batch = self._durable.popleft()
+            index = self._past.index + 1
+            self._past.add(PastCommand(self._epoch.number, index, (1, 0, index), batch.command))
+            yield Apply(index, batch.txns, batch.tickets, batch.epoch)
+            if batch.epoch is not None:
+                return
+        if self._flight is None and self._intake and self._journal.is_free:
+            self._flight = batch = self._intake.take()
+            self._journal.append(BATCH, batch.command)
+            self._journal.behind(partial(self._is_durable, batch))
+
+    def _is_durable(self, batch: Batch) -> None:
+        self._flight = None
+        self._durable.append(batch)
+
+    def ready(self) -> list[int]:
+        """Return the reads that may be served: all."""
+        ready, self._reads = self._reads, []
+        return ready
+
+    def unanswered(self) -> list[Submit | Reconfigure]:
+        """Give back what this epoch did not execute."""
+        return self._intake.clear()
+
+    def unread(self) -> list[int]:
+        """Give back the reads that were not served."""
+        return self.ready()
+
+    @property
+    def first_needed(self) -> int:
+        """The first log record that a restart needs beside an image of now."""
+        return self._journal.durable + 1

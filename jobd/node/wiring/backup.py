@@ -79,27 +79,30 @@ def stage_stopped(directory: NodeDirectory, now_ms: int) -> Path:
 
         with closing(HistoryFile(data / "history")) as history:
             history.copy(into / "history")
-    copied = _copy_stopped(data, engine, into)
+    copied = _copy_stopped(directory, engine, into)
     _copy_job_files(data, into)
     return name_staged(into, directory, engine, copied, now_ms)
 
 
-def _copy_stopped(data: Path, engine: str, dest: Path) -> ImageCopied:
+def _copy_stopped(directory: NodeDirectory, engine: str, dest: Path) -> ImageCopied:
     """Copy image and event log, with what only the log has."""
+    data = directory.path
     events = EventSegments.open(data / "events")
     with (
         closing(open_store(engine, data)) as store,
         closing(events),
         closing(SegmentLog.open(data / "log")) as log,
     ):
-        recovered = recover(log, store, events)
+        recovered = recover(
+            log, store, events, node=directory.node_id, cluster=directory.cluster_id
+        )
         store.checkpoint(dest / store_name(engine))
         events.checkpoint(dest / "events")
     state = recovered.state
     with closing(open_store(engine, dest)) as copy:
         copy.write(
             recovered.unwritten_rows.values(),
-            applied_index=recovered.applied_index,
+            applied_index=recovered.last_index,
             revision=state.revision,
             sessions=state.sessions.dump(),
             position=b"",  # of a new cluster
@@ -107,7 +110,7 @@ def _copy_stopped(data: Path, engine: str, dest: Path) -> ImageCopied:
         copy.flush()
         digest = copy.digest()
     _append_events(dest, recovered.unwritten_events)
-    return ImageCopied(recovered.applied_index, state.revision, digest)
+    return ImageCopied(recovered.last_index, state.revision, digest)
 
 
 def check_state(backup: Path, origin: Origin) -> int:

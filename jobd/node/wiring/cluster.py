@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from actors import addresses
 from actors.consensus_replica import ConsensusReplica
-from actors.core.consensus.solo import Solo
 from actors.errors import StorageFailed
 from actors.event_bus import EventBus
+from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model.event import Event
@@ -32,6 +32,7 @@ def start_replica(
 ) -> None:
     """Spawn the actors of the replicated state, those first that others rest on."""
     recovered = disk.recovered
+    group = recovered.group.finish(recovered.last_index, directory.next_incarnation())
     actors.spawn_once(
         addresses.LOG,
         lambda: LogWriter(disk.log, fatal=fatal, observe_fsync=observe_fsync),
@@ -55,11 +56,9 @@ def start_replica(
     actors.spawn_once(
         addresses.REPLICA,
         lambda: ConsensusReplica(
-            Solo(recovered.applied_index),
+            group,
             recovered.state,
             node=directory.node_id,
-            applied_index=recovered.applied_index,
-            unwritten_rows=recovered.unwritten_rows,
-            unwritten_events=recovered.unwritten_events,
+            backlog=ImageBacklog(recovered.unwritten_rows, recovered.unwritten_events),
         ),
     )

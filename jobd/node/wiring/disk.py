@@ -33,7 +33,7 @@ def open_disk(config: Config, directory: NodeDirectory) -> Disk:
     store = open_store(config.storage.engine, data)
     events = open_events(data / "events")
     log = SegmentLog.open(data / "log")
-    recovered = recover(log, store, events)
+    recovered = recover(log, store, events, node=directory.node_id, cluster=directory.cluster_id)
     _log.info(
         "recovered %d keys at revision %d, %d log records replayed in %.3f s",
         len(recovered.state),

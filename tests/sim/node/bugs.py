@@ -20,7 +20,7 @@ import msgspec
 from actors import addresses
 from actors.backends.segment_log import SegmentLog
 from actors.core.attempt_registry import AttemptRegistry, Register, Spawn
-from actors.core.consensus.group import Apply, Effects
+from actors.core.consensus.records import BATCH
 from actors.core.consensus.solo import Solo
 from actors.core.job import accept, finish
 from actors.core.supervisor_protocol import Ack, Start
@@ -59,15 +59,12 @@ def _ack_before_sync(real: Any) -> Any:
 
 
 def _apply_before_sync(real: Any) -> Any:
-    def step(self: Solo, event: Any) -> Effects:
-        effects: Effects = real(self, event)
-        if not effects.append:
-            return effects._replace(apply=())
-        index, flight = effects.append[0].index, self._flight
-        early = Apply(index, tuple(w.txn for w in flight), tuple(w.ticket for w in flight))
-        return effects._replace(apply=(early,))
+    def run(self: Solo) -> Iterator[Any]:
+        self._journal.behind = lambda action: action()  # type: ignore[method-assign]
+        yield from real(self)
+        yield from real(self)
 
-    return step
+    return run
 
 
 def _any_peer(real: Any) -> Any:
@@ -179,16 +176,15 @@ def _timers_missed(real: Any) -> Any:
 
 
 def _answered_though_full(real: Any) -> Any:
-    def refused(self: Solo, event: Any) -> Effects:
-        return Effects(apply=(Apply(self._last, (), ()),)) if not self._flight else _as_done(self)
+    def not_synced(self: Solo) -> Any:
+        batch = self._flight
+        if batch is None:
+            return real(self)
+        self._journal.give_back(BATCH)
+        self._is_durable(batch)
+        return []
 
-    return refused
-
-
-def _as_done(solo: Solo) -> Effects:
-    batch, solo._flight = solo._flight, ()
-    done = Apply(solo._last, tuple(w.txn for w in batch), tuple(w.ticket for w in batch))
-    return Effects(append=solo._next(), apply=(done,))
+    return not_synced
 
 
 def _not_settled(real: Any) -> Any:
@@ -200,9 +196,9 @@ _finishing = sys.modules[finish.__module__]
 _ALL = (
     Bug("ack_before_sync", "the log acknowledges without fsync", disk.SimFile, "sync",
         _ack_before_sync),
-    Bug("apply_before_sync", "the group applies what is not durable", Solo, "step",
+    Bug("apply_before_sync", "the group applies what is not durable", Solo, "run",
         _apply_before_sync),
-    Bug("answered_though_full", "what the full disk refused is applied", Solo, "_refused",
+    Bug("answered_though_full", "what the full disk refused is applied", Solo, "not_synced",
         _answered_though_full),
     Bug("not_settled", "recovery serves what an earlier process left unsynced", SegmentLog,
         "_settle", _not_settled),

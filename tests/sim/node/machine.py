@@ -14,7 +14,6 @@ from actors import addresses
 from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica
-from actors.core.consensus.solo import Solo
 from actors.core.history import NodeSample
 from actors.core.homes import Homes
 from actors.core.peers import Peers
@@ -27,10 +26,12 @@ from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
 from actors.history import History
 from actors.home import Home
+from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model import keys
 from actors.model.ids import make_id
+from actors.model.node import NodeRecord
 from actors.node_agent import NodeAgent
 from actors.run_log import RunLog
 from actors.runtime import Faults, LoopHost, SimHost
@@ -77,7 +78,9 @@ class NodeSim:
         disk = machine.disk
         self.events = EventSegments.open(disk.path("events"), disk=disk)
         log = _Log.open(disk.path("log"), _SEGMENT_BYTES, disk)
-        self.recovered: Recovered = recover(log, machine.image, self.events)
+        self.recovered: Recovered = recover(
+            log, machine.image, self.events, node=NODE, cluster=NODE
+        )
         self.state = self.recovered.state
         self.peers = Peers(NODE)
         self._vault = Vault(self.state, NODE, _no_keys)
@@ -104,6 +107,8 @@ class NodeSim:
             clock=self.host.clock,
             new_id=lambda: make_id(self.host.clock.now_ms(), machine.rng.getrandbits(80)),
             artifacts=machine.artifacts,
+            peers=self.peers,
+            failure_timeout_ms=5_000,
             source=cast(Any, None),
             vault=self._vault,
             audit=cast(Any, None),
@@ -131,12 +136,10 @@ class NodeSim:
         self._once(
             addresses.REPLICA,
             lambda: ConsensusReplica(
-                Solo(found.applied_index),
+                found.group.finish(found.last_index, machine.incarnation),
                 state,
                 node=NODE,
-                applied_index=found.applied_index,
-                unwritten_rows=found.unwritten_rows,
-                unwritten_events=found.unwritten_events,
+                backlog=ImageBacklog(found.unwritten_rows, found.unwritten_events),
             ),
         )
         self._spawn(addresses.WAKEUPS, lambda: Wakeups(state))
@@ -159,20 +162,23 @@ class NodeSim:
         total = NodeCapacity(NODE, SLOTS, SLOTS, 0, 0, 0, 0, frozenset({"command"}))
         self._spawn(
             addresses.SCHEDULER,
-            lambda: Scheduler(state, node=NODE, total=total, slots=SLOTS),
+            lambda: Scheduler(state, self.peers, total=total, slots=SLOTS),
             parent,
         )
         self._spawn(
             addresses.AGENT,
             lambda: NodeAgent(
-                state, node=NODE, name=NODE, next_incarnation=machine.next_incarnation
+                state,
+                peers=self.peers,
+                describe=lambda: NodeRecord(NODE),
+                next_incarnation=machine.next_incarnation,
             ),
             parent,
         )
 
     def _slot(self, index: int) -> Callable[[], ExecutorSlot]:
         return lambda: ExecutorSlot(
-            self.state, index=index, node=NODE, open_secret=self._vault.open
+            self.state, index=index, node=NODE, name=NODE, open_secret=self._vault.open
         )
 
     def _spawn(self, address: str, factory: Callable[[], Any], parent: str | None = None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
-from actors.core.consensus.group import BATCH
+from actors.core.consensus.records import BATCH
 from actors.core.ports import LogEntry
 from actors.errors import StorageFailed
 from actors.model.event import Event

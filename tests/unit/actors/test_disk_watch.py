@@ -17,12 +17,13 @@ from actors.backends.segment_log import SegmentLog
 from actors.backends.state_memory import MemoryStateStore
 from actors.consensus_replica import ConsensusReplica, SubmitTxn
 from actors.core import session
-from actors.core.consensus.solo import Solo
+from actors.core.consensus.chain import alone
 from actors.core.ports import DiskUsage
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn
 from actors.disk_watch import DiskWatch
 from actors.errors import ReadOnly
+from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model.ids import make_id
@@ -78,9 +79,7 @@ def host(disk: Disk, tmp_path: Path) -> Iterator[SimHost]:
     host.spawn(lambda: LogWriter(log, fatal=ignore, observe_fsync=ignore), addresses.LOG)
     host.spawn(lambda: ImageWriter(image, events, applied_index=0, fatal=ignore), addresses.IMAGE)
     host.spawn(
-        lambda: ConsensusReplica(
-            Solo(0), state, node="n", applied_index=0, unwritten_rows={}, unwritten_events=[]
-        ),
+        lambda: ConsensusReplica(alone("n"), state, node="n", backlog=ImageBacklog({}, [])),
         addresses.REPLICA,
     )
     host.spawn(lambda: RunLog(disk.logs, Artifacts(tmp_path / "artifacts")), addresses.RUN_LOG)

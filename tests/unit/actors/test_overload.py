@@ -13,10 +13,11 @@ from actors.backends.segment_log import SegmentLog
 from actors.backends.state_memory import MemoryStateStore
 from actors.consensus_replica import ConsensusReplica, Settle, SubmitTxn
 from actors.core import session
-from actors.core.consensus.solo import Solo
+from actors.core.consensus.chain import alone
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn
 from actors.errors import MailboxFull
+from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter, ReadEvents
 from actors.log_writer import LogWriter
 from actors.runtime import SimHost
@@ -47,9 +48,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimHost]:
     host.spawn(lambda: LogWriter(log, fatal=ignore, observe_fsync=ignore), addresses.LOG)
     host.spawn(lambda: ImageWriter(image, events, applied_index=0, fatal=ignore), addresses.IMAGE)
     host.spawn(
-        lambda: ConsensusReplica(
-            Solo(0), state, node="n", applied_index=0, unwritten_rows={}, unwritten_events=[]
-        ),
+        lambda: ConsensusReplica(alone("n"), state, node="n", backlog=ImageBacklog({}, [])),
         addresses.REPLICA,
     )
     opening = session.open_session(state, "n", 1, "n", host.clock.now_ms())

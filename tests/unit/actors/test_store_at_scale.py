@@ -10,11 +10,12 @@ from actors.backends.segment_log import SegmentLog
 from actors.backends.state_memory import MemoryStateStore
 from actors.consensus_replica import ConsensusReplica, SubmitTxn
 from actors.core import session
-from actors.core.consensus.solo import Solo
+from actors.core.consensus.chain import alone
 from actors.core.peers import Peers
 from actors.core.store.state import State
 from actors.core.store.txn import Txn
 from actors.home import Home
+from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
 from actors.model import keys
@@ -51,9 +52,7 @@ def test_the_image_is_written_while_commits_never_pause(tmp_path: Path) -> None:
     log, events = SegmentLog.open(tmp_path / "log"), EventSegments.open(tmp_path / "events")
     host.spawn(lambda: LogWriter(log, fatal=ignore, observe_fsync=ignore), addresses.LOG)
     host.spawn(lambda: ImageWriter(image, events, applied_index=0, fatal=ignore), addresses.IMAGE)
-    replica = ConsensusReplica(
-        Solo(0), state, node="n", applied_index=0, unwritten_rows={}, unwritten_events=[]
-    )
+    replica = ConsensusReplica(alone("n"), state, node="n", backlog=ImageBacklog({}, []))
     host.spawn(lambda: replica, addresses.REPLICA)
     opening = session.open_session(state, "n", 1, "n", host.clock.now_ms())
     host.ask(addresses.REPLICA, SubmitTxn(opening, opens_session=True))

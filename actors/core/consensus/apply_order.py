@@ -1,0 +1,90 @@
+"""The order of execution: by (timestamp, id), as far as timestamps are stable (§3.3 of the paper).
+
+Rules:
+O1  A command is executed once no unknown one can come before it: its timestamp is stable.
+O2  Ties are broken by id; so nothing above the stable timestamp may run, not even one that looks
+    like the next.
+O3  A reconfiguration is the last command of its epoch: nothing behind it is executed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from actors.core.consensus.command import Decoded, decode_command
+from actors.core.consensus.known_command import KnownCommand
+from actors.core.consensus.messages import CommandId
+from actors.core.consensus.past import PastCommand
+from actors.core.consensus.promises import Promises
+from actors.core.consensus.records import EXECUTE, Executed, encode_record
+from actors.core.consensus.replica import Replica
+from actors.core.consensus.statement import Statements
+
+__all__ = ["ApplyOrder", "Execution"]
+
+Execution = tuple[int, CommandId, Decoded]  # (index, id, what it holds)
+
+
+class ApplyOrder:
+    """The committed commands of a replica that are not executed."""
+
+    def __init__(self, replica: Replica, promises: Promises, statements: Statements) -> None:
+        self._replica = replica
+        self._promises = promises
+        self._statements = statements
+        self._ready: list[tuple[int, CommandId]] = []
+
+    def add(self, command: KnownCommand) -> None:
+        """Have a committed command wait for its turn."""
+        heapq.heappush(self._ready, (command.ts, command.id))
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def stable(self) -> int:
+        """Return the highest stable timestamp, by what is stated and durable now."""
+        own = self._statements.own()
+        self._promises.learn(self._replica.me, own.clock, own.attached)
+        return self._promises.stable(self._replica.is_committed)
+
+    def shows(self, ts: int) -> bool:
+        """Say whether everything up to a timestamp is executed."""
+        return self.stable() >= ts and (not self._ready or self._ready[0][0] > ts)
+
+    def run(self) -> Iterator[Execution]:
+        """Execute what is stable, up to a reconfiguration (O3)."""
+        if not self._ready:
+            return
+        stable, known = self.stable(), self._replica.known
+        while self._ready and self._ready[0][0] <= stable:
+            ts, id_ = self._ready[0]
+            command = known.get(id_)
+            if command is not None and command.command is None:
+                return  # decided, but its bytes are still asked for
+            heapq.heappop(self._ready)
+            if command is None or command.command is None:
+                continue  # executed as another replica did
+            decoded = decode_command(command.command)
+            yield self._execute(ts, id_, command.command), id_, decoded
+            if decoded.epoch is not None:
+                return
+
+    def execute_fetched(self, ts: int, id_: CommandId, payload: bytes) -> Execution:
+        """Execute the next command as another replica has; it is decided and stable there."""
+        known = self._replica.known.get(id_)
+        assert known is None or not known.is_committed or known.ts == ts, f"I1: {id_} at {ts}"
+        self._replica.bump(ts)
+        return self._execute(ts, id_, payload), id_, decode_command(payload)
+
+    def _execute(self, ts: int, id_: CommandId, payload: bytes) -> int:
+        r = self._replica
+        known = r.known.pop(id_, None)
+        is_logged = known is not None and known.first_record != 0 and known.command is not None
+        proposal = known.proposal if known is not None else 0
+        past = PastCommand(r.epoch.number, ts, id_, payload)
+        index = r.past.add(past)
+        record = Executed(r.epoch.number, index, ts, id_, b"" if is_logged else payload)
+        r.journal.append(EXECUTE, encode_record(record), lazy=True)
+        self._statements.executed(index, proposal, id_)
+        return index
