@@ -8,6 +8,7 @@ __all__ = [
     "AGENT",
     "API",
     "AUDIT",
+    "DETECTOR",
     "DIRECTORY",
     "DISK_WATCH",
     "EVENT_BUS",
@@ -30,6 +31,7 @@ __all__ = [
 
 AGENT: Final = "/agent"
 API: Final = "/api"
+DETECTOR: Final = "/detector"
 DIRECTORY: Final = "/directory"
 DISK_WATCH: Final = "/disk_watch"
 AUDIT: Final = "/audit"

@@ -48,6 +48,7 @@ class FailureDetector:
         self._heard_ms: dict[str, int] = {}  # or when its timer was started
         self._reports: dict[str, _Report] = {}
         self._began_ms = now_ms
+        self._woke_ms: int | None = None
         self._next_beat_ms = now_ms
         self._due_ms = now_ms
         self._was_deaf = False
@@ -102,7 +103,7 @@ class FailureDetector:
         """Restart the timers when this node did not run when it should have (F3)."""
         if now_ms > self._due_ms + LATE_MS:
             self._restart(now_ms)
-            self._began_ms = now_ms
+            self._began_ms = self._woke_ms = now_ms
         self._due_ms = max(self._due_ms, now_ms)
 
     def _restart(self, now_ms: int) -> None:
@@ -115,6 +116,10 @@ class FailureDetector:
     def due_ms(self) -> int:
         """When the next tick is due."""
         return self._due_ms
+
+    def has_just_woken(self, now_ms: int) -> bool:
+        """Say whether heartbeats may still come that waited while this node stood still."""
+        return self._woke_ms is not None and now_ms - self._woke_ms < self._interval_ms
 
     def silent_ms(self, now_ms: int) -> dict[str, int]:
         """Return what the next heartbeat says: for how long each other was not heard.

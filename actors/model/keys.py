@@ -10,6 +10,7 @@ __all__ = [
     "attempt_parts",
     "attempts_of",
     "closed",
+    "cluster",
     "idempotency",
     "job",
     "kind",
@@ -106,6 +107,11 @@ def session(node_id: str) -> str:
 def node(node_id: str) -> str:
     """What a node says of itself that must survive (name, labels, cordon)."""
     return f"node/{node_id}"
+
+
+def cluster(name: str) -> str:
+    """What the cluster says of itself: `leader`, `level`."""
+    return f"cluster/{name}"
 
 
 def idempotency(owner: str, key_hash: str) -> str:
