@@ -24,6 +24,7 @@ from actors import errors, limits
 from actors.errors import ActorUnavailable, InvalidInput, JobdError
 
 __all__ = [
+    "REPEAT",
     "VERSION",
     "BadFrame",
     "Envelope",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 VERSION: Final = 1
+REPEAT: Final = 1  # flag of a PING between nodes: a connection broke, repeat what you wait for
 
 
 class Kind(IntEnum):

@@ -19,7 +19,6 @@ import msgspec
 from actors import limits
 from actors.errors import Busy, ConfigError, Conflict, Forbidden, InvalidInput, JobdError
 from actors.runtime.envelope import (
-    VERSION,
     BadFrame,
     Envelope,
     Kind,
@@ -28,7 +27,14 @@ from actors.runtime.envelope import (
     encode_error,
     error_code,
 )
-from actors.runtime.hello import BULK, FEATURES, Hello, decode_hello, encode_hello
+from actors.runtime.hello import (
+    BULK,
+    FEATURES,
+    Hello,
+    agreed_version,
+    decode_hello,
+    encode_hello,
+)
 from actors.runtime.peer import Peer
 from actors.runtime.principal import Principal
 from actors.runtime.wire import Lane
@@ -36,7 +42,7 @@ from actors.runtime.wire import Lane
 if TYPE_CHECKING:
     from actors.runtime.link import Link
 
-__all__ = ["Admit", "Handshake"]
+__all__ = ["Admit", "Handshake", "HelloFirst"]
 
 Admit = Callable[[Hello], Principal]
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -77,7 +83,7 @@ class Handshake:
         """Deal with what comes on a lane that is nobody's yet. Raises BadFrame."""
         link = self._link
         if len(batch) > limits.HELLO_BYTES and not link.connects:
-            self._answer(lane, HelloFirst("it has not said hello"))
+            self.answer(lane, HelloFirst("it has not said hello"))
             raise BadFrame(f"{len(batch)} bytes before a hello, over {limits.HELLO_BYTES}")
         for envelope in decode_frame(batch):
             peer = link.lanes.get(lane)
@@ -86,7 +92,7 @@ class Handshake:
             elif envelope.kind == Kind.HELLO:
                 self.on_hello(lane, envelope)
             elif not link.connects:
-                self._answer(lane, HelloFirst("it has not said hello"))
+                self.answer(lane, HelloFirst("it has not said hello"))
                 raise HelloFirst("it has not said hello")
             elif envelope.kind == Kind.ERROR:
                 self.on_refusal(lane, envelope)
@@ -97,11 +103,14 @@ class Handshake:
         if self._link.connects:
             self._answered(lane, hello)
             return
+        if hello.role == "node" and self._link.mesh is not None:
+            self._link.mesh.on_hello(lane, hello)
+            return
         try:
             principal = self._check(lane, hello)
         except JobdError as error:
             self._link.refuse(None, "hello", error, process=hello.node[:64])
-            self._answer(lane, error)
+            self.answer(lane, error)
         else:
             self.say_hello(lane, hello.lane)
             self._accept(lane, hello, principal)
@@ -111,7 +120,7 @@ class Handshake:
     def _check(self, lane: Lane, hello: Hello) -> Principal | None:
         """Return who it is; None for one that is trusted. Raises the refusal."""
         link = self._link
-        _check_version(link.node, hello)
+        agreed_version(hello)
         if hello.cluster and hello.cluster != self._hello.cluster:
             raise ConfigError(f"{link.node} is of another cluster than {hello.cluster[:64]}")
         owner, known = link.lanes.get(lane), link.peers.get(hello.node)
@@ -161,13 +170,14 @@ class Handshake:
         except JobdError as error:
             self._link.refuse(peer, "to stay", error)
             self._link.lose(peer.node, error.message)
-            self._answer(peer.lane, error)
+            self.answer(peer.lane, error)
             return False
         if principal != peer.principal:
             peer.principal, peer.stamp = principal, None
         return True
 
-    def _answer(self, lane: Lane, error: JobdError) -> None:
+    def answer(self, lane: Lane, error: JobdError) -> None:
+        """Send the refusal of a lane."""
         part = self._link.encode(Kind.ERROR, body=encode_error(error))
         self._link.send_on(lane, part)
 
@@ -210,9 +220,3 @@ class Handshake:
 
 def _is_same(known: Peer, hello: Hello) -> bool:
     return (known.incarnation, known.hello.key) == (hello.incarnation, hello.key)
-
-
-def _check_version(node: str, hello: Hello) -> None:
-    if not hello.min_version <= VERSION <= hello.max_version:
-        wanted = f"{hello.min_version} to {hello.max_version}"
-        raise ConfigError(f"{node} speaks version {VERSION}, not {wanted}")

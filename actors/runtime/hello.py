@@ -6,10 +6,20 @@ from typing import Final
 
 import msgspec
 
+from actors.errors import ConfigError
 from actors.runtime.envelope import VERSION, BadFrame
 
-__all__ = ["BULK", "FEATURES", "Hello", "decode_hello", "encode_hello"]
+__all__ = [
+    "BULK",
+    "FEATURES",
+    "MIN_VERSION",
+    "Hello",
+    "agreed_version",
+    "decode_hello",
+    "encode_hello",
+]
 
+MIN_VERSION: Final = 1  # the oldest that this process speaks
 BULK: Final = "bulk"  # the lane of frames with blobs; "" is the main one
 FEATURES: Final = ("blobs", "relay", "streams")
 
@@ -23,7 +33,7 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
 
     node: str
     incarnation: int
-    min_version: int = VERSION
+    min_version: int = MIN_VERSION
     max_version: int = VERSION
     role: str = "child"
     cluster: str = ""
@@ -48,3 +58,14 @@ def decode_hello(body: msgspec.Raw) -> Hello:
         return _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadFrame(f"not a hello: {error}") from None
+
+
+def agreed_version(hello: Hello) -> int:
+    """Return the highest version that both ends speak. Raises ConfigError when there is none."""
+    agreed = min(VERSION, hello.max_version)
+    if agreed < max(MIN_VERSION, hello.min_version):
+        raise ConfigError(
+            f"it speaks the versions {hello.min_version} to {hello.max_version} of the wire,"
+            f" this process {MIN_VERSION} to {VERSION}"
+        )
+    return agreed

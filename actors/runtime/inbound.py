@@ -12,7 +12,7 @@ from actors import limits
 from actors.errors import ActorUnavailable, Busy, DeadLetter, Forbidden, JobdError
 from actors.model.trace import is_traceparent
 from actors.runtime.effects import ReplyTo
-from actors.runtime.envelope import BadFrame, Envelope, Kind, decode_error, decode_frame
+from actors.runtime.envelope import REPEAT, BadFrame, Envelope, Kind, decode_error, decode_frame
 from actors.runtime.header import Header, decode_header
 from actors.runtime.hello import Hello
 from actors.runtime.letter import Letter, RemoteLetter
@@ -27,12 +27,14 @@ from actors.runtime.wire import Frame, Lane
 if TYPE_CHECKING:
     from actors.runtime.link import Link
 
-__all__ = ["Inbound"]
+__all__ = ["GUEST_ADDRESSES", "Inbound"]
 
 _TERMINATED: Final = Terminated.__name__
 _ASK: Final = int(Kind.ASK)
 _ERROR: Final = int(Kind.ERROR)
 _WATCH_SCOPE: Final = "read"
+# What a node may ask that is of no cluster yet, and what it may be asked in turn.
+GUEST_ADDRESSES: Final = frozenset({"/formation", "/join"})
 Blobs = tuple[Blob, ...]
 
 
@@ -46,6 +48,8 @@ def _on_letter(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None
         return
     if peer.principal is not None:
         _check_scope(peer, envelope.type, link.vocabulary.scope_of(envelope.type))
+    if peer.is_guest:
+        _check_guest(peer, link.local(envelope.dst))
     message = link.vocabulary.decode(envelope.type, envelope.body, blobs)
     reply: ReplyTo | None = None
     if envelope.kind == _ASK:
@@ -82,6 +86,12 @@ def _check_scope(peer: Peer, what: str, scope: str | None) -> None:
     if principal is not None and (scope is None or (scope and not principal.may(scope))):
         needs = f"needs the scope {scope}" if scope else "is not open to clients"
         raise Forbidden(f"{what[:64] or 'a plain value'} {needs}")
+
+
+def _check_guest(peer: Peer, address: str) -> None:
+    """Refuse what a node may not ask that is of no cluster, or of one that this is not of yet."""
+    if address not in GUEST_ADDRESSES:
+        raise Forbidden(f"{peer.node} is no member: {address[:128]} is not for guests")
 
 
 def _is_new(link: Link, peer: Peer, envelope: Envelope) -> bool:
@@ -177,6 +187,8 @@ def _on_watch(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
         raise BadFrame(f"{watcher[:128]} is not of {peer.node}")
     try:
         _check_scope(peer, "a watch", _WATCH_SCOPE)
+        if peer.is_guest:
+            _check_guest(peer, address)
         if len(peer.watched) >= limits.WATCHES_PER_PEER and (watcher, address) not in peer.watched:
             raise Busy(f"{limits.WATCHES_PER_PEER} watches of {peer.node}")
     except JobdError as error:  # else the watcher would wait for ever
@@ -194,7 +206,9 @@ def _on_watch(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
 
 
 def _on_ping(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
-    """Do nothing: that it was heard is all."""
+    """Do nothing: that it was heard is all, unless something was lost with a connection."""
+    if envelope.flags & REPEAT and peer.is_node:
+        link.resume(peer)
 
 
 def _on_gone(link: Link, peer: Peer, envelope: Envelope, blobs: Blobs) -> None:
@@ -241,7 +255,7 @@ class Inbound:
             if neighbour is None:
                 link.handshake.before_hello(lane, frames[1])
                 return
-            neighbour.heard_s = link.engine.clock.monotonic_s()
+            neighbour.hear(lane, link.engine.clock.monotonic_s())
             if header.to and header.to != link.node:
                 link.relay.forward(neighbour, lane, header, frames)
                 return
@@ -284,6 +298,8 @@ class Inbound:
             raise BadFrame(f"unknown kind {envelope.kind}")
         elif link.connects and peer.via is None:
             link.handshake.on_refusal(lane, envelope)
+        elif link.mesh is not None and peer.is_node:
+            link.mesh.refused(lane, envelope)
 
     def _sender(self, neighbour: Peer, header: Header) -> Peer:
         """Return whose batch it is. Raises BadFrame."""

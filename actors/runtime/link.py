@@ -22,7 +22,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import zmq
@@ -31,6 +31,7 @@ from actors import limits
 from actors.errors import ActorUnavailable, DeadLetter, JobdError
 from actors.runtime.address import SCHEME, node_of
 from actors.runtime.cell import TimerHandle
+from actors.runtime.curve import Curve
 from actors.runtime.dedup import DedupWindow
 from actors.runtime.engine import Engine
 from actors.runtime.envelope import (
@@ -52,7 +53,10 @@ from actors.runtime.relay import Relay
 from actors.runtime.signals import Terminated
 from actors.runtime.values import Blob
 from actors.runtime.vocabulary import Vocabulary
-from actors.runtime.wire import Lane, Wire
+from actors.runtime.wire import Frame, Lane, Wire
+
+if TYPE_CHECKING:
+    from actors.runtime.mesh import Mesh
 
 __all__ = ["Link", "Refusal"]
 
@@ -82,7 +86,8 @@ class Link:
     the node is there, again after it was lost. `principal`: whom it connects to if that is no node
     but a client like itself, which speaks for nobody else. `key`: what proves its name, if it links
     up more than once; else one is drawn. Without `calls_back` it is for the calls of who links up;
-    what this process wants of them takes another way. Make it on the loop.
+    what this process wants of them takes another way. `curve`: its key pair, for a link that is
+    encrypted. Make it on the loop.
 
     Raises ConfigError when the endpoint can't be bound.
     """
@@ -104,8 +109,10 @@ class Link:
         principal: Principal | None = None,
         key: bytes = b"",
         calls_back: bool = True,
+        curve: Curve | None = None,
     ) -> None:
         self.engine = engine
+        self.curve = curve
         self.vocabulary = vocabulary
         self.peers: dict[str, Peer] = {}  # by process
         self.lanes: dict[Lane, Peer] = {}
@@ -129,6 +136,8 @@ class Link:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
         self._wire = self._open(endpoint, _NODE if self.connects else None)
         self._bulk = self._open(endpoint, _BULK) if self.connects else self._wire
+        self._wires: dict[Lane, Wire] = {_BULK: self._bulk}  # of lanes with a socket of their own
+        self.mesh: Mesh | None = None  # of a node, its links with the others
         self.endpoint = self._wire.endpoint
         if token is not None and principal is None:
             engine.default_route = self
@@ -142,6 +151,7 @@ class Link:
                 lane=lane,
                 on_message=self.inbound.on_message,
                 on_lost=lambda lane: self.lose_lane(lane, "its connection is gone"),
+                curve=self.curve,
             )
         except JobdError:
             self._context.term()
@@ -235,7 +245,7 @@ class Link:
         """Send an encoded envelope to a peer."""
         hop = peer.via or peer
         if not blobs:
-            self._wire.send(hop.lane, peer.header, part)
+            self.wire_of(hop.lane).send(hop.lane, peer.header, part)
             return
         lane = hop.bulk or hop.lane
         self.wire_of(lane).send_message(lane, [peer.header, frame_of([part]), *blobs])
@@ -251,7 +261,37 @@ class Link:
 
     def wire_of(self, lane: Lane) -> Wire:
         """Return the socket of a lane."""
-        return self._bulk if lane == _BULK else self._wire
+        return self._wires.get(lane, self._wire)
+
+    def open_wire(
+        self,
+        endpoint: str,
+        lane: Lane,
+        *,
+        curve: Curve | None,
+        on_message: Callable[[Lane, list[Frame]], None],
+        on_end: Callable[[str], None],
+    ) -> Wire:
+        """Connect a lane with a socket of its own, once."""
+        wire = self._wires[lane] = Wire(
+            self._context,
+            endpoint,
+            lane=lane,
+            on_message=on_message,
+            on_lost=lambda lane: on_end("it takes nothing"),
+            on_end=on_end,
+            curve=curve,
+        )
+        return wire
+
+    def forget_wire(self, lane: Lane) -> None:
+        """Have the socket of a lane no more."""
+        self._wires.pop(lane, None)
+
+    @property
+    def sender_key(self) -> bytes:
+        """The public key of whose message is being handed over, empty without encryption."""
+        return self._wire.sender_key
 
     # -- liveness
 
@@ -260,7 +300,9 @@ class Link:
         now_s = self.engine.clock.monotonic_s()
         was_late = now_s - self._last_tick_s > 2 * limits.HEARTBEAT_S
         self._last_tick_s = now_s
-        for peer in set(self.lanes.values()):
+        if self.mesh is not None:
+            self.mesh.tick(now_s, was_late=was_late)
+        for peer in {each for each in self.lanes.values() if not each.is_node}:
             if was_late:
                 peer.heard_s = now_s
             silent_s = now_s - peer.heard_s
@@ -283,10 +325,9 @@ class Link:
         peer = self.peers.pop(process, None)
         if peer is None:
             return
-        for lane in (peer.lane, peer.bulk) if peer.via is None else ():
-            if lane is not None:
-                self.lanes.pop(lane, None)
-                self.wire_of(lane).drop(lane)
+        for lane in peer.lanes:
+            self.lanes.pop(lane, None)
+            self.wire_of(lane).drop(lane)
         if self.engine.routes.get(process) is peer:
             del self.engine.routes[process]
         unavailable = ActorUnavailable(f"{process}: {reason}", maybe_executed=True)
@@ -294,13 +335,17 @@ class Link:
         self.relay.lost(peer, unavailable, ended=ended)
         for behind in [each for each in self.peers.values() if each.via is peer]:
             self.lose(behind.node, f"its node is lost: {reason}")
+        if self.mesh is not None and peer.is_node:
+            self.mesh.lost(peer, reason)
 
     def lose_lane(self, lane: Lane, reason: str) -> None:
         """Count whose main lane it was as lost; of a bulk lane only that lane."""
         peer = self.lanes.get(lane)
         if peer is None:
             return
-        if lane == peer.bulk:
+        if self.mesh is not None and peer.is_node:
+            self.mesh.lose_lane(lane, reason)
+        elif lane == peer.bulk:
             del self.lanes[lane]
             peer.bulk = None
             self.resume(peer)
@@ -316,8 +361,10 @@ class Link:
     def close(self) -> None:
         """Part with every peer; they hear of it at once."""
         self._timer.cancel()
-        if self.engine.default_route is self:
+        if self.engine.default_route in (self, self.mesh):
             self.engine.default_route = None
+        if self.mesh is not None:
+            self.mesh.close()
         lanes = [peer.lane for peer in set(self.lanes.values())]
         for process in list(self.peers):
             self.lose(process, "the link was closed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -37,6 +37,9 @@ class Peer:
     A neighbour has lanes; a process behind the node has the node as its `via`.
     """
 
+    is_node: ClassVar[bool] = False
+    is_guest: bool = False
+
     def __init__(
         self,
         link: Link,
@@ -66,6 +69,17 @@ class Peer:
         self._asked: dict[int, tuple[ReplyTo, bytes, tuple[Blob, ...]]] = {}
         self._streams: dict[int, Stream[Any]] = {}  # that are read here
         self._watches: dict[tuple[str, str], None] = {}  # (watcher here, address there)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The lanes that are its own."""
+        if self.via is not None:
+            return ()
+        return (self.lane,) if self.bulk is None else (self.lane, self.bulk)
+
+    def hear(self, lane: Lane, now_s: float) -> None:
+        """Note that something came on a lane."""
+        self.heard_s = now_s
 
     # -- from here to there
 

@@ -24,7 +24,9 @@ import zmq
 
 from actors import limits
 from actors.errors import ConfigError
+from actors.runtime.curve import Curve, key_of
 from actors.runtime.envelope import frame_of
+from actors.runtime.monitor import FAILED, Monitor
 
 __all__ = ["Frame", "Lane", "Wire"]
 
@@ -70,15 +72,27 @@ class Wire:
         lane: Lane | None,
         on_message: Callable[[Lane, list[Frame]], None],
         on_lost: Callable[[Lane], None],
+        on_end: Callable[[str], None] | None = None,
+        curve: Curve | None = None,
     ) -> None:
-        """Bind a ROUTER, or connect a DEALER as a lane. Raises ConfigError for a taken address."""
+        """Bind a ROUTER, or connect a DEALER as a lane. Raises ConfigError for a taken address.
+
+        With `on_end` a DEALER connects once only: it is told why that connection ended.
+        """
         self._loop = asyncio.get_running_loop()
         self._lane = lane
         self._socket = socket = context.socket(zmq.ROUTER if lane is None else zmq.DEALER)
+        self._on_end = on_end
+        self._monitor: Monitor | None = None
+        self._is_keyed = curve is not None and lane is None
+        self._first: zmq.Frame | None = None  # of the message that is being handed over
         socket.linger = _LINGER_MS
         socket.setsockopt(zmq.MAXMSGSIZE, limits.BLOB_BYTES)
         socket.setsockopt(zmq.SNDHWM, _QUEUED_MESSAGES)
         socket.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
+        socket.setsockopt(zmq.IPV6, "[" in endpoint)
+        if curve is not None:
+            curve.apply(socket)
         # Who connects and says nothing at all keeps a descriptor no longer than this.
         socket.setsockopt(zmq.HANDSHAKE_IVL, int(limits.PEER_TIMEOUT_S * 1_000))
         if lane is None:
@@ -86,8 +100,10 @@ class Wire:
             _bind(socket, endpoint)
         else:
             socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing queues up for a peer that isn't there
-            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS[0])
+            socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS[0] if on_end is None else -1)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MS[1])
+            if on_end is not None:
+                self._monitor = Monitor(context, socket, sum(FAILED), self._ended)
             socket.connect(endpoint)
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._on_message = on_message
@@ -118,11 +134,12 @@ class Wire:
         outbox.messages.append(list(frames))
         self._added(lane, outbox, _size_of(frames))
 
-    def is_congested(self, lane: Lane) -> bool:
-        """Say whether a lane is halfway to being lost for what the socket hasn't taken."""
+    def is_congested(self, lane: Lane, size: int = 0) -> bool:
+        """Say whether more bytes of a lane wait than `size`, or half of either bound."""
         outbox = self._outboxes.get(lane)
         return outbox is not None and (
-            2 * outbox.size > limits.OUTBOX_BYTES or 2 * outbox.count > limits.OUTBOX_ENVELOPES
+            outbox.size > (size or limits.OUTBOX_BYTES // 2)
+            or 2 * outbox.count > limits.OUTBOX_ENVELOPES
         )
 
     def drop(self, lane: Lane) -> None:
@@ -130,11 +147,26 @@ class Wire:
         self._outboxes.pop(lane, None)
         self._leaving.pop(lane, None)
 
-    def close(self) -> None:
-        """Send what is left, and close."""
-        self.flush()
+    @property
+    def sender_key(self) -> bytes:
+        """Whose message is being handed over: the public key that the connection proved."""
+        return key_of(self._first) if self._first is not None else b""
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Send what is left, unless at once, and close."""
+        if at_once:
+            self._socket.linger = 0
+        else:
+            self.flush()
         self._loop.remove_reader(self._descriptor)
+        if self._monitor is not None:
+            self._monitor.close()
         self._socket.close()
+
+    def _ended(self, event: int, value: int) -> None:
+        self._pump()  # what came before the end is heard first
+        if self._on_end is not None and not self._socket.closed:
+            self._on_end(FAILED[event])
 
     def _added(self, lane: Lane, outbox: _Outbox, size: int) -> None:
         outbox.count += 1
@@ -175,7 +207,11 @@ class Wire:
     def _frames(self) -> list[Frame]:
         """Receive a message; a few frames too many are kept for who checks it."""
         socket = self._socket
-        frames: list[Frame] = [_receive(socket)]
+        if self._is_keyed:
+            self._first = first = _receive(socket, 0, False)
+            frames: list[Frame] = [first.bytes]
+        else:
+            frames = [_receive(socket)]
         while _option(socket, zmq.RCVMORE):
             frame = _receive(socket) if len(frames) < 2 else _receive(socket, 0, False)
             if len(frames) <= _FRAMES:

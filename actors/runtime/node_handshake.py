@@ -1,0 +1,155 @@
+"""The handshake between two nodes: who is let in by whom; see the rules of the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from actors.errors import ConfigError, Conflict, Forbidden, JobdError
+from actors.runtime.dial import Dial
+from actors.runtime.handshake import HelloFirst
+from actors.runtime.hello import Hello, agreed_version
+from actors.runtime.node_peer import NodePeer
+from actors.runtime.wire import Lane
+
+if TYPE_CHECKING:
+    from actors.runtime.mesh import Mesh
+
+__all__ = ["NodeAdmit", "NodeHandshake"]
+
+# What raises the refusal of a node that says this, with the public key that its connection proved.
+NodeAdmit = Callable[[Hello, bytes], None]
+_SELF: Final = "it is this node itself"
+
+
+class NodeHandshake:
+    """The hellos among nodes, on either side."""
+
+    def __init__(self, mesh: Mesh, admit: NodeAdmit | None) -> None:
+        self._mesh = mesh
+        self._admit = admit
+
+    # -- as who is dialled
+
+    def greet(self, lane: Lane, hello: Hello) -> None:
+        """Let a node in, or refuse it."""
+        link, mesh = self._mesh.link, self._mesh
+        key = link.sender_key
+        try:
+            is_self = self._is_self(hello)
+            if not is_self:
+                self._check(lane, hello, key)
+        except JobdError as error:
+            link.refuse(None, "hello", error, process=hello.node[:64])
+            link.handshake.answer(lane, error)
+            return
+        if is_self:
+            mesh.say_hello(lane, hello.lane)
+            return
+        self._make_way(hello)
+        mesh.say_hello(lane, hello.lane)
+        self._take(lane, hello, key, first=True)
+
+    def _check(self, lane: Lane, hello: Hello, key: bytes) -> None:
+        """Raises what a node is refused with."""
+        link, mesh = self._mesh.link, self._mesh
+        agreed_version(hello)
+        if hello.role != "node":
+            raise Forbidden(f"{hello.node[:64]} is no node")
+        if hello.cluster and mesh.cluster and hello.cluster != mesh.cluster:
+            raise ConfigError(
+                f"{link.node} is of the cluster {mesh.cluster}, not of {hello.cluster[:64]}"
+            )
+        owner, known = link.lanes.get(lane), link.peers.get(hello.node)
+        if owner is not None and owner.node != hello.node:
+            raise Forbidden(f"this connection is {owner.node}'s")
+        last = link.last_hello(hello.node)
+        if last is not None and last.role == "node" and hello.incarnation < last.incarnation:
+            raise Conflict(
+                f"{hello.node} has a newer process: {last.incarnation}, not {hello.incarnation}"
+            )
+        if isinstance(known, NodePeer):
+            is_other = known.incarnation == hello.incarnation and known.hello.key != hello.key
+            if is_other:
+                raise Conflict(f"another process is {hello.node}: its data directory was copied")
+        if hello.lane and not self._is_known(hello):
+            raise HelloFirst("a lane without its main one")
+        if self._admit is not None:
+            self._admit(hello, key)
+
+    def _is_self(self, hello: Hello) -> bool:
+        """Say whether this node has dialled itself. Raises Conflict for another with its name."""
+        if hello.node != self._mesh.link.node:
+            return False
+        if hello.key != self._mesh.key:
+            raise Conflict(f"two nodes are {hello.node[:64]}: a data directory was copied")
+        return True
+
+    def still_admits(self, peer: NodePeer) -> bool:
+        """Say whether a node may stay; one that may not is told, and lost."""
+        if self._admit is None:
+            return True
+        try:
+            self._admit(peer.hello, peer.key)
+        except JobdError as error:
+            link, lane = self._mesh.link, peer.lane
+            link.refuse(peer, "to stay", error)
+            link.lose(peer.node, error.message)
+            link.handshake.answer(lane, error)
+            return False
+        return True
+
+    # -- as who has dialled
+
+    def answered(self, dial: Dial, lane: Lane, hello: Hello) -> None:
+        """Have a node that was dialled. Raises what this node doesn't want it for."""
+        mesh = self._mesh
+        if self._is_self(hello):
+            mesh.stop_dialing(dial)
+            return
+        if dial.node not in ("", hello.node):
+            raise Conflict(f"{hello.node[:64]} is at {dial.address}, not {dial.node}")
+        self._check(lane, hello, dial.key)
+        other = mesh.known_dial(hello.node, dial)
+        if other is not None and not other.error:
+            other.aim(*dial.targets)
+            mesh.stop_dialing(dial)
+            return
+        dial.node = hello.node
+        self._make_way(hello)
+        self._take(lane, hello, dial.key, first=False)
+        if not hello.lane:
+            dial.answered()
+        if other is not None:
+            dial.aim(*other.targets)
+            mesh.stop_dialing(other)
+
+    # -- both
+
+    def _is_guest(self, hello: Hello) -> bool:
+        return not (hello.cluster and self._mesh.cluster)
+
+    def _is_known(self, hello: Hello) -> bool:
+        """Say whether it is the process that is linked, of the same standing."""
+        known = self._mesh.link.peers.get(hello.node)
+        return (
+            isinstance(known, NodePeer)
+            and (known.incarnation, known.hello.key) == (hello.incarnation, hello.key)
+            and known.is_guest == self._is_guest(hello)
+        )
+
+    def _make_way(self, hello: Hello) -> None:
+        """Part with an older process of a node, and with a client that took its name."""
+        if not self._is_known(hello):
+            self._mesh.link.lose(hello.node, "it was restarted")
+
+    def _take(self, lane: Lane, hello: Hello, key: bytes, *, first: bool) -> None:
+        link = self._mesh.link
+        known = link.peers.get(hello.node)
+        if isinstance(known, NodePeer):
+            link.lanes[lane] = known
+            now_s = link.engine.clock.monotonic_s()
+            known.add(lane, now_s, bulk=bool(hello.lane), first=first)
+        else:
+            guest = self._is_guest(hello)
+            self._mesh.came(NodePeer(link, hello, lane, guest=guest, key=key))
