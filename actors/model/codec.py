@@ -12,6 +12,7 @@ import msgspec
 
 from actors.model.idempotency import IdempotencyKey
 from actors.model.job import Attempt, Job, Output, Permit, Task
+from actors.model.join_token import JoinToken
 from actors.model.leader import Leader
 from actors.model.level import Level
 from actors.model.node import NodeRecord
@@ -30,6 +31,7 @@ NOUNS: Final[dict[str, Any]] = {
     "cluster": Leader | Level,
     "idempotency": IdempotencyKey,
     "job": Job,
+    "jointoken": JoinToken,
     "kv": bytes,
     "node": NodeRecord,
     "output": Output,

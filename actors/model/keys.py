@@ -13,6 +13,7 @@ __all__ = [
     "cluster",
     "idempotency",
     "job",
+    "join_token",
     "kind",
     "kv",
     "last",
@@ -127,6 +128,11 @@ def closed(bucket: str) -> str:
 def token(token_id: str) -> str:
     """An access token, its secret hashed."""
     return f"token/{token_id}"
+
+
+def join_token(token_id: str) -> str:
+    """A one-time token for a node that is to join."""
+    return f"jointoken/{token_id}"
 
 
 def secret(name: str) -> str:
