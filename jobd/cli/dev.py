@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from jobd.cli.failure import CONFLICT, UNREACHABLE, USAGE, Failure
+from jobd.cli.failure import CONFLICT, NOT_FOUND, UNREACHABLE, USAGE, Failure
 from jobd.cli.output import Column, note, output_option, print_items
 from jobd.cli.session import Session, pass_session
 
@@ -130,13 +130,18 @@ def _ask(session: Session, verb: str, **more: Any) -> dict[str, Any]:
         except OSError as error:
             raise Failure(f"`jobd dev` did not answer: {error}", exit_code=UNREACHABLE) from None
     if "ok" not in answer:
-        cause = answer.get("error", "`jobd dev` ended meanwhile")
-        remedy = answer.get("remedy", "")
-        raise Failure(
-            cause, remedy=remedy and f"{remedy[0].upper()}{remedy[1:]}.", exit_code=CONFLICT
-        )
+        raise _failure(answer)
     found: dict[str, Any] = answer["ok"]
     return found
+
+
+def _failure(answer: dict[str, Any]) -> Failure:
+    cause, remedy = answer.get("error", "`jobd dev` ended meanwhile"), answer.get("remedy", "")
+    return Failure(
+        cause,
+        remedy=remedy and f"{remedy[0].upper()}{remedy[1:]}.",
+        exit_code=NOT_FOUND if answer.get("code") == "not_found" else CONFLICT,
+    )
 
 
 def _connect(run: Path) -> socket.socket | None:

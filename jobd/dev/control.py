@@ -1,8 +1,8 @@
 """The control socket of a development cluster: one line of JSON asks, one line answers.
 
 {"verb": "cut", "node": "node2", "from": "node1", "one_way": true} is answered with {"ok": …}, or
-with {"error": cause, "remedy": …}. It lies in the cluster's private `run` directory, so who may
-enter that may do all this.
+with {"error": cause, "remedy": …, "code": …}. It lies in the cluster's private `run` directory, so
+who may enter that may do all this.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Control:
         try:
             answer: dict[str, Any] = {"ok": await self._do(_decode(await reader.readline()))}
         except JobdError as error:
-            answer = {"error": error.message, "remedy": error.remedy}
+            answer = {"error": error.message, "remedy": error.remedy, "code": error.code}
         except ValueError:  # of readline: a line without an end
-            answer = {"error": f"a request has at most {_LINE_BYTES} bytes", "remedy": ""}
+            answer = {"error": f"a request has at most {_LINE_BYTES} bytes"}
         writer.write(msgspec.json.encode(answer) + b"\n")
         writer.close()
 

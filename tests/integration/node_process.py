@@ -46,6 +46,7 @@ class NodeProcess:
     def __init__(self, data: Path, *args: str) -> None:
         self.data = data
         self.program: tuple[str, ...] = ("-m", "jobd")
+        self.prefix: tuple[str, ...] = ()  # what becomes the node by exec
         self.environment: dict[str, str] = {}
         self._args = args
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +64,7 @@ class NodeProcess:
         """Start it."""
         (self.data / "run" / "node.json").unlink(missing_ok=True)
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
-        command = [sys.executable, *self.program, "start", "--data", str(self.data)]
+        command = [*self.prefix, sys.executable, *self.program, "start", "--data", str(self.data)]
         ports = [f"{flag}=127.0.0.1:0" for flag in ("--http", "--cluster", "--metrics")]
         self._process = subprocess.Popen(
             [*command, *ports, *self._args], stderr=log, env=os.environ | self.environment
