@@ -98,6 +98,10 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, int]  # by state
     storage: dict[str, Any]  # engine, keys, bytes
     read_only: str | None = None  # why writes are refused
+    role: str = "solo"  # in consensus: solo, voter or learner
+    epoch: int = 1
+    nodes_alive: int = 1  # that are heard, this one included
+    isolated_ms: int = 0  # for how long it has heard no majority of the voters
 
 
 class Gateway(Protocol):

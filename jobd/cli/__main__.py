@@ -48,7 +48,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--url", help="The node's URL; JOBD_URL.")
+@click.option("--url", help="A node's URL, or several by commas; JOBD_URL.")
 @click.option("--token", help="The access token; JOBD_TOKEN.")
 @click.option("--data", help="A node's data directory, to find its URL and token in; JOBD_DATA.")
 @click.option("--context", type=CONTEXT, help="A context of `jobctl context`; JOBD_CONTEXT.")

@@ -21,16 +21,23 @@ from jobd.cli import failure
 from jobd.cli.discovery import DEFAULT_URL, Found
 from jobd.cli.failure import Failure
 
-__all__ = ["PREFIX", "Answer", "Client", "Refused", "Unreachable"]
+__all__ = ["PREFIX", "Answer", "Client", "Refused", "Unreachable", "other_urls"]
 
 PREFIX: Final = "/api/v1"
 TIMEOUT_S: Final = 90.0  # above the longest wait of the API
 STREAM_TIMEOUT_S: Final = 45.0  # three heartbeats
 PATIENCE_S: Final = 60.0  # how long a node that was there may be away
 PAUSE_S: Final = 0.2
-_NOT_NOW: Final = frozenset(
-    ("actor_unavailable", "busy", "mailbox_full", "outcome_unknown", "timeout", "unavailable")
-)
+HURRY_S: Final = 10.0  # of a node that may be frozen, while there are others to ask
+_NOT_NOW: Final = {
+    "actor_unavailable",
+    "busy",
+    "mailbox_full",
+    "no_quorum",
+    "outcome_unknown",
+    "timeout",
+    "unavailable",
+}
 
 Event = tuple[str, str, Any]  # (event, id, data)
 
@@ -71,11 +78,25 @@ class Client:
         self._locate = locate
         self._timeout_s = timeout_s
         self._reached = False  # whether a node answered: then it may come back
+        self._others: list[SplitResult] | None = None  # that a node named, None: it was not asked
         self._go(locate())
 
     def _go(self, found: Found) -> None:
-        self._nodes = [_split(url) for url in found.urls]
+        self._nodes = [*map(_split, found.urls), *(self._others or ())]
         self._source, self._token = found.source, _checked(found.token)
+
+    def _meet(self) -> None:
+        """See that a node answers, and ask it once for the others. Raises Unreachable."""
+        if self._others is not None:
+            return
+        self._others = []
+        try:
+            shown = self.get("/nodes")["items"]
+        except Refused:  # a token that may not look, or a node that can't just now
+            return
+        known = {node.netloc for node in self._nodes}
+        self._others = [url for url in other_urls(self._nodes[0], shown) if url.netloc not in known]
+        self._nodes += self._others
 
     @property
     def url(self) -> str:
@@ -109,9 +130,12 @@ class Client:
             sent.setdefault("Content-Type", "application/json")
         repeatable = method == "GET" or "Idempotency-Key" in sent
         target = _target(path, query)
+        waits = "wait" in (query or ())
         for left in reversed(range(len(self._nodes))):
+            hurry = left and repeatable and not waits
+            timeout_s = min(HURRY_S, self._timeout_s) if hurry else self._timeout_s
             try:
-                return self._ask(method, target, body, sent)
+                return self._ask(method, target, body, sent, timeout_s)
             except Unreachable as e:
                 if not left or (e.sent and not repeatable):
                     raise
@@ -122,8 +146,15 @@ class Client:
             self._next_node()
         raise AssertionError("the last node's failure is raised")
 
-    def _ask(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        connection = self._connect(self._timeout_s)
+    def _ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        timeout_s: float,
+    ) -> Answer:
+        connection = self._connect(timeout_s)
         try:
             response = self._send(connection, method, target, body, headers)
             answer = Answer(response.status, response.headers, response.read())
@@ -148,14 +179,15 @@ class Client:
         """
         key = key or make_id(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big"))
         headers = {**more.pop("headers", {}), "Idempotency-Key": key}
-        if not self._reached:
-            self.request("GET", "/healthz")
+        self._meet()
         return self._patiently(
             lambda: self.request("POST", path, body=body, headers=headers, **more)
         )
 
     def wait(self, path: str, **query: Any) -> Any:
         """Return the JSON of a GET that may find the node restarting."""
+        if self._reached:
+            self._meet()
         return self._patiently(lambda: self.request("GET", path, query=query)).json
 
     def stream(self, path: str, query: dict[str, Any], after: str = "") -> Iterator[Event]:
@@ -164,6 +196,8 @@ class Client:
         Resumes after the last id, so nothing is repeated or left out that the server does not tell
         as a gap. Raises Unreachable when no node has it any more.
         """
+        with suppress(Unreachable):
+            self._meet()
         since, failures = time.monotonic(), 0
         while True:
             try:
@@ -272,6 +306,23 @@ def _split(url: str) -> SplitResult:
             exit_code=failure.USAGE,
         )
     return parts
+
+
+def other_urls(node: SplitResult, shown: list[dict[str, Any]]) -> Iterator[SplitResult]:
+    """Yield where the nodes that a node shows serve HTTP, as far as they can be reached from here.
+
+    Another machine's loopback is not ours, and an address of all interfaces names none.
+    """
+    here = _is_loopback(node.hostname or "")
+    for other in shown:
+        host, _, port = other["addresses"].get("http", "").rpartition(":")
+        reachable = host.strip("[]") not in ("", "0.0.0.0", "::")  # noqa: S104 - it is refused
+        if other["state"] == "up" and reachable and (here or not _is_loopback(host.strip("[]"))):
+            yield _split(f"{node.scheme}://{host}:{port}")
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _checked(token: str | None) -> str | None:

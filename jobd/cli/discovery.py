@@ -1,7 +1,7 @@
 """Where the node is, and with which token: found without configuration on the node's machine.
 
 The first that says where wins; of those that stand together, the first named here:
-1. the command line: --url, --data, --context
+1. the command line: --url (one or several, by commas), --data, --context
 2. the environment: JOBD_URL, JOBD_DATA, JOBD_CONTEXT
 3. the current context of ~/.config/jobd/config.toml, unless it is `local`
 4. what is found on this machine: a node in ./jobd-data; a node of this user, which says in
@@ -55,7 +55,8 @@ def discover(given: Given, env: Mapping[str, str]) -> Found:
     if not (url or data or context):
         url, data, context = (env.get(f"JOBD_{name}") for name in ("URL", "DATA", "CONTEXT"))
     if url:
-        return Found("given", (url,), token or _token_of(url, data or env.get("JOBD_DATA"), env))
+        urls = tuple(text.strip() for text in url.split(",") if text.strip())
+        return Found("given", urls, token or _token_of(urls, data or env.get("JOBD_DATA"), env))
     if data:
         found = _node_in(Path(data))
         if found is None:
@@ -75,14 +76,14 @@ def discover(given: Given, env: Mapping[str, str]) -> Found:
     return Found("default", (DEFAULT_URL,), token)
 
 
-def _token_of(url: str, data: str | None, env: Mapping[str, str]) -> str | None:
+def _token_of(urls: tuple[str, ...], data: str | None, env: Mapping[str, str]) -> str | None:
     named = _node_in(Path(data)) if data else None
     first = [] if named is None else [named]
     for found in (*first, *_local_nodes(env)):
-        if url in found.urls:
+        if set(urls) & set(found.urls):
             return found.token
     for context in ConfigFile.read(env).contexts.values():
-        if url in context.urls:
+        if set(urls) & set(context.urls):
             return context.token
     return None
 

@@ -130,7 +130,10 @@ def list_(
 @output_option
 @pass_session
 def get(session: Session, reference: str, watching: bool, form: str) -> None:
-    """Show a job. JOB is an id, a unique id prefix, or a name (the newest)."""
+    """Show a job. JOB is an id, a unique id prefix, or a name (the newest).
+
+    In `wide` also its home: the node that decides first what becomes of it.
+    """
     job_id = session.job_id(reference)
     if watching:
         watch(
@@ -142,8 +145,11 @@ def get(session: Session, reference: str, watching: bool, form: str) -> None:
             subject=f"job/{job_id}",
             over=lambda body: body["state"] in ENDED,
         )
-    else:
-        print_one(form, session.client.get(f"/jobs/{job_id}"), name=f"job/{job_id}")
+        return
+    body = session.client.get(f"/jobs/{job_id}")
+    if form == "wide" and body["state"] not in ENDED:
+        body["home"] = session.client.get(f"/jobs/{job_id}/explain")["home"]
+    print_one(form, body, name=f"job/{job_id}")
 
 
 @job.command()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from actors.errors import ReadOnly
-from jobd.cli.client import Client, Refused, Unreachable
+from jobd.cli.client import Client, Refused, Unreachable, other_urls
 from jobd.cli.discovery import Found
 from tests.unit.cli.conftest import Jobctl
 from tests.unit.http.facade import Facade, facade
+from tests.unit.http.test_cluster import populate
 
 DEAD = "http://127.0.0.1:9"
 
@@ -145,6 +148,59 @@ def test_a_node_that_cannot_just_now_is_passed_over_with_the_same_key(
     other.gateway.broken = ReadOnly("the disk is full")
     with pytest.raises(Refused, match="full"):
         client(served.url, other.url, token=token).submit("/jobs", body=body)
+
+
+def test_the_other_nodes_are_asked_for_by_who_knows_one(served: Facade, other: Facade) -> None:
+    """Two doors of one cluster, the first of which closes while a job is submitted."""
+    other.gateway, gateway = served.gateway, served.gateway
+    other.stop_serving()
+    other.serve(0)
+    served.do(populate, gateway, "n2", f"127.0.0.1:{other.port}")
+    ours = client(served.url, token=served.token)
+    body = {"name": "j", "type": "command", "cmd": "x"}
+    ours.submit("/jobs", body=body)
+    served.stop_serving()
+    try:
+        ours.submit("/jobs", body=body)
+        assert ours.url == other.url
+        assert len(other.api("GET", "/jobs").json["items"]) == 2
+    finally:
+        served.serve(0)
+
+
+@pytest.mark.parametrize(
+    ("here", "told", "reached"),
+    [
+        ("http://127.0.0.1:1", "127.0.0.1:8080", ["http://127.0.0.1:8080"]),
+        ("https://n1:1", "n2:8080", ["https://n2:8080"]),
+        ("http://n1:1", "127.0.0.1:8080", []),
+        ("http://n1:1", "0.0.0.0:8080", []),
+        ("http://[::1]:1", "[::1]:8080", ["http://[::1]:8080"]),
+        ("http://n1:1", "", []),
+    ],
+)
+def test_where_other_nodes_are_reached(here: str, told: str, reached: list[str]) -> None:
+    shown = [{"state": "up", "addresses": {"http": told} if told else {}}]
+    assert [url.geturl() for url in other_urls(urlsplit(here), shown)] == reached
+    assert not list(other_urls(urlsplit(here), [shown[0] | {"state": "lost"}]))
+
+
+def test_a_frozen_node_is_not_waited_for_while_there_are_others(
+    served: Facade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobd.cli.client.HURRY_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        url = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        began = time.monotonic()
+        assert client(url, served.url, token=served.token).get("/status")["name"] == "n1"
+        assert time.monotonic() - began < 3
+
+
+def test_several_urls_stand_in_one_variable(
+    served: Facade, jobctl: Jobctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBD_URL", f"{DEAD}, {served.url}")
+    assert jobctl("status", "-o", "name").out == b"node/n1\n"
 
 
 def test_a_stream_goes_on_at_another_node(served: Facade) -> None:

@@ -24,12 +24,17 @@ from tests.unit.http.facade import Facade, facade
 from tests.unit.http.memory_gateway import MemoryGateway
 from tests.unit.http.test_jobs import submit
 
+__all__ = ["populate"]
+
 EPOCH = Epoch(3, "c1", (Member("n1"), Member("n2", "n2:7800"), Member("n3")), 2)
 
 
-def heartbeat(node: str, executed: int, *conditions: str) -> Heartbeat:
+def heartbeat(
+    node: str, executed: int, *conditions: str, name: str = "", http: str = ""
+) -> Heartbeat:
+    name = name or f"name-{node}"
     capacity = NodeCapacity(
-        node, 4, 4, 4000, 4000, 2**30, 2**30, frozenset({"command"}), {"zone": "b"}, f"name-{node}"
+        node, 4, 4, 4000, 4000, 2**30, 2**30, frozenset({"command"}), {"zone": "b"}, name
     )
     return Heartbeat(
         node=node,
@@ -40,7 +45,7 @@ def heartbeat(node: str, executed: int, *conditions: str) -> Heartbeat:
         capacity=capacity,
         executed=executed,
         conditions=conditions,
-        addresses={"http": f"{node}:8080"},
+        addresses={"http": http or f"{node}:8080"},
         version="9.9",
     )
 
@@ -58,19 +63,19 @@ def isolate(gateway: MemoryGateway, isolated_since_ms: int | None) -> None:
 
 @pytest.fixture
 def three() -> Iterator[Facade]:
-    """n1 answers, n2 is well, n3 is lost; w1 is a worker."""
     with facade() as served:
-        served.do(_populate, served.gateway)
+        served.do(populate, served.gateway)
         yield served
 
 
-def _populate(gateway: MemoryGateway) -> None:
+def populate(gateway: MemoryGateway, name: str = "", http: str = "") -> None:
+    """Have n2, which is well, n3, which is lost, and w1, a worker, beside n1, which answers."""
     for node, state in (("n2", "up"), ("n3", "lost"), ("w1", "up")):
-        session = Session(state, 1, gateway.now_ms, f"name-{node}")  # type: ignore[arg-type]
+        session = Session(state, 1, gateway.now_ms, name or f"name-{node}")  # type: ignore[arg-type]
         gateway.commit(Txn((), ((keys.session(node), encode(session)),)))
     now_ms = int(gateway.monotonic_s * 1000)
-    gateway.peers.hear(heartbeat("n2", 97, CLOCK_SKEW), now_ms - 400)
-    gateway.peers.hear(heartbeat("w1", 90), now_ms - 700)
+    gateway.peers.hear(heartbeat("n2", 97, CLOCK_SKEW, name=name, http=http), now_ms - 400)
+    gateway.peers.hear(heartbeat("w1", 90, name=name), now_ms - 700)
     isolate(gateway, None)
     gateway.group = GroupStatus(
         role="voter", epoch=EPOCH, index=95, fast=60, slow=30, recovered=5, lag=2, unstable_ms=8
