@@ -13,10 +13,12 @@ __all__ = [
     "DISK_WATCH",
     "EVENT_BUS",
     "EXECUTION",
+    "FORMATION",
     "HISTORY",
     "HOME",
     "IMAGE",
     "INCOMING",
+    "JOIN",
     "LOG",
     "PEER_DOOR",
     "REPLICA",
@@ -37,10 +39,12 @@ DISK_WATCH: Final = "/disk_watch"
 AUDIT: Final = "/audit"
 EVENT_BUS: Final = "/events"
 EXECUTION: Final = "/execution"
+FORMATION: Final = "/formation"
 HISTORY: Final = "/history"
 HOME: Final = "/home"
 IMAGE: Final = "/image"
 INCOMING: Final = "/incoming"
+JOIN: Final = "/join"
 LOG: Final = "/log"
 PEER_DOOR: Final = "/peer_door"
 REPLICA: Final = "/replica"
