@@ -12,14 +12,14 @@ Order at the end of an attempt: exit record → finish transaction (beside it th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from actors import addresses
 from actors.consensus_replica import SubmitTxn
 from actors.core import job
-from actors.core.launch import ending, large_output, launch
+from actors.core.launch import ending, large_output, late_ending, launch
 from actors.core.store.txn import Committed
 from actors.core.supervisor_protocol import Ack, ExitRecord, Held, Kill, Start
 from actors.core.view import View
@@ -41,7 +41,7 @@ from actors.runtime import (
 )
 from actors.supervisor_link import Follow, HeldNow, Unfollow
 
-__all__ = ["Begin", "ExecutorSlot", "Look", "SlotFree"]
+__all__ = ["Begin", "CutOff", "ExecutorSlot", "Look", "SlotFree"]
 
 _RETRY_S = 1.0
 
@@ -59,6 +59,13 @@ class Look(msgspec.Struct, frozen=True):
     system_lane: ClassVar[bool] = True
 
 
+class CutOff(msgspec.Struct, frozen=True):
+    """Whether this node has heard no majority of the voters for long: it must start nothing."""
+
+    system_lane: ClassVar[bool] = True
+    is_cut_off: bool
+
+
 class SlotFree(msgspec.Struct, frozen=True):
     """To the scheduler: nothing of the attempt is left."""
 
@@ -74,13 +81,25 @@ class _Archive(msgspec.Struct, frozen=True):
     attempt: str
 
 
+class _Late(msgspec.Struct, frozen=True):
+    attempt: str
+
+
 class ExecutorSlot(LoopActor):
     """One per slot of the node."""
 
     def __init__(
-        self, view: View, *, index: int, node: str, open_secret: Callable[[str], str]
+        self,
+        view: View,
+        *,
+        index: int,
+        node: str,
+        name: str,
+        open_secret: Callable[[str], str],
     ) -> None:
         super().__init__()
+        self._name = name
+        self._is_cut_off = False
         self._view = view
         self._open_secret = open_secret
         self._index = index
@@ -96,6 +115,7 @@ class ExecutorSlot(LoopActor):
         self._link = 0
         self._masks = False
         self._finishing = False
+        self._late: Literal["", "telling", "told"] = ""
         self._archived: Archived | None = None
         self._archiving = False
         self._sent = ""
@@ -129,6 +149,12 @@ class ExecutorSlot(LoopActor):
         """Compare anew."""
         return self._act()
 
+    @handles(CutOff)
+    def cut_off(self, message: CutOff, context: Context) -> Effects:
+        """Compare anew under what is known of the others now."""
+        self._is_cut_off = message.is_cut_off
+        return self._act()
+
     # -- comparing store and supervisor
 
     def _act(self) -> Iterator[Effect]:
@@ -139,7 +165,14 @@ class ExecutorSlot(LoopActor):
         if self._awaits_artifact:
             return
         held = self._seen()
-        action = job.slot_action(self._view, self.attempt, held, self._instance)
+        action = job.slot_action(
+            self._view,
+            self.attempt,
+            held,
+            self._instance,
+            now_ms=self.clock.now_ms(),
+            is_cut_off=self._is_cut_off,
+        )
         match action:
             case job.Start():
                 yield from self._start()
@@ -150,7 +183,9 @@ class ExecutorSlot(LoopActor):
             case job.ReportLost():
                 yield from self._end(None)
             case job.Ack():
-                yield from self._release()
+                yield from self._tell_late_result()
+                if self._late != "telling":
+                    yield from self._release()
             case job.Leave():
                 if held is None:
                     yield from self._release()
@@ -188,7 +223,7 @@ class ExecutorSlot(LoopActor):
             task_index=index,
             n=n,
             fence=self._fence,
-            node=self._node,
+            node=self._name,
             trace=self._span(job_id),
         )
         yield Tell(addresses.SUPERVISOR, Start(self.attempt, self._fence, what))
@@ -230,6 +265,18 @@ class ExecutorSlot(LoopActor):
             self._finishing = True
             yield Ask(addresses.REPLICA, SubmitTxn(txn), _Finish(self.attempt), timeout_s=None)
 
+    def _tell_late_result(self) -> Iterator[Effect]:
+        """Record what came of an attempt that the others had given up."""
+        late = late_ending(self._exit)
+        if late is None or self._late:
+            return
+        txn = job.superseded(
+            self._view, self.attempt, late, node=self._node, now_ms=self.clock.now_ms()
+        )
+        if txn is not None:
+            self._late = "telling"
+            yield Ask(addresses.REPLICA, SubmitTxn(txn), _Late(self.attempt), timeout_s=None)
+
     def _release(self) -> Iterator[Effect]:
         """The store shows the attempt gone and nothing runs: let the supervisor forget it."""
         if self._held is not None and self._archived is None:  # what is unknown there has no log
@@ -248,7 +295,7 @@ class ExecutorSlot(LoopActor):
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Iterator[Effect]:
         """Go on after the archive or the finish transaction."""
-        assert isinstance(message.tag, _Archive | _Finish), "a slot asks for these two"
+        assert isinstance(message.tag, _Archive | _Finish | _Late), "a slot asks for these"
         if message.tag.attempt != self.attempt:
             return
         match message.tag:
@@ -256,12 +303,14 @@ class ExecutorSlot(LoopActor):
                 self._archived = message.value
             case _Finish() if not isinstance(message.value, Committed):
                 self._finishing = False  # the state moved on: decide again from what it is now
+            case _Late():
+                self._late = "told" if isinstance(message.value, Committed) else ""
         yield from self._act()
 
     @handles(Failed)
     def failed(self, message: Failed, context: Context) -> Effects:
         """Refused for now (the disk is full): again in a moment."""
-        assert isinstance(message.tag, _Archive | _Finish), "a slot asks for these two"
+        assert isinstance(message.tag, _Archive | _Finish | _Late), "a slot asks for these"
         if message.tag.attempt != self.attempt:
             return None
         match message.tag:
@@ -269,4 +318,6 @@ class ExecutorSlot(LoopActor):
                 self._archiving = False
             case _Finish():
                 self._finishing = False
+            case _Late():
+                self._late = ""
         return [After(_RETRY_S, Look(), key="look")]

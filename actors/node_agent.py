@@ -1,5 +1,8 @@
 """The node agent: it keeps the node's session, and lets work begin only when all is compared.
 
+It also carries out what operators want of the node, and what follows when it is cut off: a drain,
+a cordon (`actors/core/node_state.py`), an isolation.
+
 Order at boot (R2, docs/internals/job-lifecycle.md): incarnation durable → the log replayed →
 put `session/<node>` → applied → the job supervisor is spoken to, and lists what it holds → what
 the store does not know is discarded → the scheduler may claim, `/readyz` says so. Before its
@@ -16,11 +19,13 @@ import msgspec
 
 from actors import addresses
 from actors.consensus_replica import SubmitTxn
-from actors.core import session
-from actors.core.store.txn import Committed, Conflict
+from actors.core import job, session
+from actors.core.launch import late_ending
+from actors.core.store.txn import Committed, Conflict, Txn
 from actors.core.supervisor_protocol import Held, Welcome
 from actors.core.view import Change, View
 from actors.errors import JobdError
+from actors.executor_slot import CutOff
 from actors.model import keys
 from actors.run_log import Archive, Archived
 from actors.runtime import (
@@ -37,9 +42,10 @@ from actors.runtime import (
 from actors.store_actor import StoreActor
 from actors.supervisor_link import Connect, Discard, SupervisorReady
 
-__all__ = ["ClaimsAllowed", "ClaimsForbidden", "NodeAgent"]
+__all__ = ["ClaimsAllowed", "ClaimsForbidden", "LookAtSlots", "NodeAgent"]
 
 _RETRY_S = 1.0
+_LONGEST_TIMER_S = 60.0
 
 
 class ClaimsAllowed(msgspec.Struct, frozen=True):
@@ -53,12 +59,26 @@ class ClaimsForbidden(msgspec.Struct, frozen=True):
     """To the scheduler: the session ended, and what is in flight of it fails; or the node stops."""
 
 
+class LookAtSlots(msgspec.Struct, frozen=True):
+    """To the scheduler: what is wanted of this node has changed; its slots are to compare anew."""
+
+
+class _DrainIsOver(msgspec.Struct, frozen=True):
+    """The deadline of a drain, as it was set, has come."""
+
+
 class _OpenSession(msgspec.Struct, frozen=True):
     pass
 
 
 class _KeepLog(msgspec.Struct, frozen=True):
     attempt: str
+
+
+class _Late(msgspec.Struct, frozen=True):
+    """The tag of a late result that is being told."""
+
+    held: Held
 
 
 class NodeAgent(StoreActor):
@@ -80,6 +100,7 @@ class NodeAgent(StoreActor):
         self._key = keys.session(node)
         self._session = 0
         self._welcome: Welcome | None = None
+        self._is_cut_off = False
 
     @property
     def waits_for(self) -> Literal["", "its session", "the job supervisor"]:
@@ -112,14 +133,18 @@ class NodeAgent(StoreActor):
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Iterator[Effect]:
-        """Take the session, or find out whose it is."""
-        match message.value:
-            case Committed(revision=revision):
+        """Take the session, or find out whose it is; go on with what is discarded."""
+        match message.tag, message.value:
+            case _OpenSession(), Committed(revision=revision):
                 self._session = revision
                 yield Tell(addresses.SUPERVISOR, Connect())
-            case Conflict():
+            case _OpenSession(), Conflict():
                 yield from self._open() or ()
-            case Archived(attempt=attempt):
+            case _Late(held=held), Committed():
+                yield _kept(_KeepLog(held.attempt))
+            case _Late(held=held), _:
+                yield self._discard(held)
+            case _, Archived(attempt=attempt):
                 yield Tell(addresses.SUPERVISOR, Discard(attempt))
 
     @handles(Failed)
@@ -149,12 +174,27 @@ class NodeAgent(StoreActor):
     def _discard(self, held: Held) -> Effect:
         """End or forget an attempt; the log of one that ended is kept first if its job is known.
 
-        Its finish was durable before its slot had come to that.
+        Its finish was durable before its slot had come to that; or the others had given it up, and
+        its result is late.
         """
         job_id, _, _ = keys.attempt_parts(held.attempt)
-        if held.exit is not None and self.view.get(keys.job(job_id)) is not None:
+        if held.exit is None or self.view.get(keys.job(job_id)) is None:
+            return Tell(addresses.SUPERVISOR, Discard(held.attempt))
+        txn = self._late_result(held)
+        if txn is None:
             return _kept(_KeepLog(held.attempt))
-        return Tell(addresses.SUPERVISOR, Discard(held.attempt))
+        return Ask(addresses.REPLICA, SubmitTxn(txn), _Late(held), timeout_s=None)
+
+    def _late_result(self, held: Held) -> Txn | None:
+        late, now_ms = late_ending(held.exit), self.clock.now_ms()
+        if late is None:
+            return None
+        return job.superseded(self.view, held.attempt, late, node=self._node, now_ms=now_ms)
+
+    @handles(_Late)
+    def tell_late_result(self, message: _Late, context: Context) -> Effects:
+        """Try again."""
+        return [self._discard(message.held)]
 
     @handles(_KeepLog)
     def keep_log(self, message: _KeepLog, context: Context) -> Effects:
@@ -163,13 +203,16 @@ class NodeAgent(StoreActor):
 
     # -- the session's end
 
-    def rescan(self) -> Effects:
-        """Look whether the session stands."""
-        return self._renew()
+    def rescan(self) -> Iterator[Effect]:
+        """Look whether the session stands, and what operators want of the node."""
+        yield from self._renew()
+        yield from self._drain()
 
     def changed(self, change: Change) -> Effects:
-        """Look whether the session stands."""
-        return self._renew() if change.key == self._key else None
+        """Look whether the session stands, and what operators want of the node."""
+        if change.key == self._key:
+            return self._renew()
+        return self._drain() if change.key == keys.node(self._node) else None
 
     def _renew(self) -> Iterator[Effect]:
         """A session that ended is replaced, incarnation durable first; attempts stand by fence."""
@@ -184,6 +227,35 @@ class NodeAgent(StoreActor):
     def decide(self) -> Effects:
         """Nothing else is decided here."""
         return None
+
+    # -- what is wanted of the node
+
+    def _drain(self) -> Iterator[Effect]:
+        """Have the slots look: they end what is to end now, and again at the deadline."""
+        entry = self.view.get(keys.node(self._node))
+        if entry is None:
+            return
+        yield Tell(addresses.SCHEDULER, LookAtSlots())
+        ahead_ms = entry.noun.drain_by_ms - self.clock.now_ms()
+        if entry.noun.drain and ahead_ms > 0:
+            # The wall clock may step: look again at least this often.
+            yield After(min(ahead_ms / 1000, _LONGEST_TIMER_S), _DrainIsOver(), key="drain")
+
+    @handles(_DrainIsOver)
+    def drain_is_over(self, message: _DrainIsOver, context: Context) -> Effects:
+        """What still runs is to end."""
+        return self._drain()
+
+    @handles(CutOff)
+    def cut_off(self, message: CutOff, context: Context) -> Effects:
+        """From the detector, at each of its ticks: the scheduler and the slots are told of changes.
+
+        Cut off, a node starts nothing and ends what asks for it (`on_isolation: stop`).
+        """
+        if message.is_cut_off == self._is_cut_off:
+            return None
+        self._is_cut_off = message.is_cut_off
+        return [Tell(addresses.SCHEDULER, message)]
 
 
 def _kept(message: _KeepLog) -> Ask:

@@ -1,41 +1,45 @@
 """The scheduler of a node: it claims pending attempts for its free slots (pull, architecture §5).
 
-Every node's scheduler has the whole pending set from the feed and decides for itself alone; two
+Every node's scheduler has the whole pending set from the feed, places it on all nodes and claims
+what it ranks itself first for; what another is better for it claims when that one does not. Two
 that want the same attempt conflict in the store. What it reserves locally stands until the feed
 shows what became of the claim, so a node never holds more attempts than slots (I-k).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from actors import addresses
 from actors.core import job
 from actors.core.backlog import Backlog
+from actors.core.peers import Peers
 from actors.core.pending import Pending, PendingQueue
-from actors.core.permits import first_full, key_hash
+from actors.core.permits import first_full, holders, key_hash
 from actors.core.placement import Candidate, NodeCapacity, feasible, place
+from actors.core.room import ClaimTurns, Room, cordoned
 from actors.core.store.txn import Committed, Result
 from actors.core.view import Change, View
-from actors.executor_slot import Begin, Look, SlotFree
+from actors.executor_slot import Begin, CutOff, Look, SlotFree
 from actors.model import keys
 from actors.model.job import Attempt, Job
 from actors.model.spec import JobSpec, Resources
-from actors.node_agent import ClaimsAllowed, ClaimsForbidden
-from actors.runtime import (
-    Context,
-    Effect,
-    Effects,
-    Tell,
-    handles,
-)
+from actors.node_agent import ClaimsAllowed, ClaimsForbidden, LookAtSlots
+from actors.runtime import After, Context, Effect, Effects, Tell, handles
 from actors.store_actor import StoreActor
 
 __all__ = ["Scheduler"]
 
 _WINDOW: Final = 256  # candidates looked at for the slots that are free in one pass
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    """Nodes that were to claim before this one have had their time."""
 
 
 class Scheduler(StoreActor):
@@ -45,11 +49,14 @@ class Scheduler(StoreActor):
 
     grows = True  # an attempt writes a log and an output
 
-    def __init__(self, view: View, *, node: str, total: NodeCapacity, slots: int) -> None:
+    def __init__(self, view: View, peers: Peers, *, total: NodeCapacity, slots: int) -> None:
         super().__init__(view)
-        self._node = node
+        self._node = node = total.node
+        self._room = Room(view, peers)
+        self._turns = ClaimTurns(node)
         self._total = total
         self._claim_as: ClaimsAllowed | None = None
+        self._is_cut_off = False
         self._pending = Backlog()
         self._blocked: dict[str, PendingQueue] = {}  # hash of a full key → what waits for it
         self._blocked_on: dict[tuple[str, int], str] = {}
@@ -73,7 +80,18 @@ class Scheduler(StoreActor):
             slots_free=self._slots_free,
             cpu_milli_free=self._total.cpu_milli_total - sum(r.cpu_milli for r in reserved),
             memory_free=self._total.memory_total - sum(r.memory_bytes for r in reserved),
+            cordoned=cordoned(self.view, self._node),
+            ready=self._may_claim,
         )
+
+    @property
+    def _may_claim(self) -> bool:
+        return self._claim_as is not None and not self._is_cut_off
+
+    @property
+    def capacities(self) -> list[NodeCapacity]:
+        """What this node and the others that are alive have, and what of it is free."""
+        return [self.capacity, *self._room.others()]
 
     @property
     def _slots_free(self) -> int:
@@ -87,14 +105,13 @@ class Scheduler(StoreActor):
         self._blocked.clear()
         self._blocked_on.clear()
         self._let_through.clear()
+        self._room.clear()
         for kind in ("job/", "task/"):
             for key, _ in self.view.scan(kind):
                 self._place(key)
         for key, entry in self.view.scan("attempt/"):
             yield from self._hold(key, entry.revision, entry.noun)
-        for slot, holder in enumerate(self._slots):
-            if holder is not None:
-                yield Tell(addresses.slot(slot), Look())
+        yield from self._look_at_all() or ()
 
     def changed(self, change: Change) -> Iterator[Effect]:
         """Take one change in."""
@@ -108,6 +125,8 @@ class Scheduler(StoreActor):
                     yield from self._hold(change.key, entry.revision, entry.noun)
                 elif change.key in self._held:
                     yield Tell(addresses.slot(self._held[change.key][0]), Look())
+                else:
+                    self._room.free(change.key)
             case "permit" if change.deleted:
                 self._unblock(change.key.split("/")[1])
 
@@ -136,10 +155,13 @@ class Scheduler(StoreActor):
     # -- slots
 
     def _hold(self, attempt: str, fence: int, noun: Attempt) -> Iterator[Effect]:
-        """An attempt of this node is in the state: its slot has it."""
+        """An attempt is in the state: a slot of this node has it, or another node has."""
+        job_id, index, _ = keys.attempt_parts(attempt)
+        if noun.node != self._node:
+            self._room.take(attempt, noun, self._spec(job_id).resources)
+            self._turns.heard(noun.node)
         if noun.node != self._node or attempt in self._held:
             return
-        job_id, index, _ = keys.attempt_parts(attempt)
         record = self._record(job_id, index)
         if record in self._held:
             self._free(record)
@@ -175,6 +197,22 @@ class Scheduler(StoreActor):
         for slot in self._of_job.get(job_id, ()):
             yield Tell(addresses.slot(slot), Look())
 
+    @handles(LookAtSlots)
+    def look_at_slots(self, message: LookAtSlots, context: Context) -> Effects:
+        """What is wanted of this node has changed."""
+        return self._look_at_all()
+
+    def _look_at_all(self) -> Effects:
+        held = (slot for slot, holder in enumerate(self._slots) if holder)
+        return [Tell(addresses.slot(slot), Look()) for slot in held]
+
+    @handles(CutOff)
+    def cut_off(self, message: CutOff, context: Context) -> Effects:
+        """The others are heard no more, or again; all slots are told."""
+        self._is_cut_off = message.is_cut_off
+        slots = (Tell(addresses.slot(slot), message) for slot in range(len(self._slots)))
+        return [*slots, *self.decide()]
+
     # -- claiming
 
     @handles(ClaimsAllowed)
@@ -190,32 +228,73 @@ class Scheduler(StoreActor):
         return None
 
     def decide(self) -> Iterator[Effect]:
-        """Claim what is next for each free slot."""
-        if self._claim_as is None:
+        """Claim for each free slot what is next of what this node is to take."""
+        if not self._may_claim or cordoned(self.view, self._node):
             return
-        while len(self._pending) and (free := self._slots_free) > 0:
+        now_ms = int(self.clock.monotonic_s() * 1000)
+        others = self._turns.speaking(self._room.takers(), now_ms)
+        taken, next_ms, waiting = self._permits_in_flight(), None, -1
+        while (free := self._slots_free) > 0 and len(self._pending) not in (0, waiting):
+            waiting = len(self._pending)
+            nodes = [self.capacity, *others]
             looked: dict[tuple[str, int], Pending] = {}
-            capacity = self.capacity
-            placed = place(self._candidates(capacity, looked), [capacity], (), free)
-            if not placed:
-                return
-            for found in placed:
-                yield from self._claim(looked[found.job_id, found.task_index])
+            full: list[Pending] = []
+            limit = free + sum(node.slots_free for node in others)
+            placed = place(self._candidates(nodes, looked, full), nodes, (), limit)
+            for entry in full:
+                self._wait_for_permit(entry)
+            mine, next_ms = self._turns.of(placed, now_ms)
+            for work in mine:
+                if self._may_start(looked[work], taken, alone=not others):
+                    yield from self._claim(looked[work])
+        if next_ms is not None:
+            yield After((next_ms - now_ms) / 1000, _Turn(), key="turn")
+
+    @handles(_Turn)
+    def turn(self, message: _Turn, context: Context) -> Effects:
+        """Look again: what others were to claim may be this node's by now."""
+        return self.decide()
 
     def _candidates(
-        self, capacity: NodeCapacity, looked: dict[tuple[str, int], Pending]
+        self,
+        nodes: list[NodeCapacity],
+        looked: dict[tuple[str, int], Pending],
+        full: list[Pending],
     ) -> Iterator[Candidate]:
-        """Yield the best of what fits now, noting what was looked at.
+        """Yield the best of what fits a node now, noting what was looked at, and what has to wait.
 
         The first placed may leave no room for the rest of its shape: after _WINDOW of those the
         next pass goes on without that shape.
         """
         fitting = self._pending.fitting(
-            lambda spec: not feasible(spec, capacity), self.clock.now_ms()
+            lambda spec: any(not feasible(spec, node) for node in nodes), self.clock.now_ms()
         )
         for entry in islice(fitting, _WINDOW):
+            spec = self._spec(entry.job_id)
+            if first_full(self.view, spec) is not None:
+                full.append(entry)
+                continue
             looked[entry.job_id, entry.task_index] = entry
-            yield Candidate(entry.job_id, entry.task_index, self._spec(entry.job_id))
+            yield Candidate(entry.job_id, entry.task_index, spec)
+
+    def _permits_in_flight(self) -> Counter[str]:
+        """Count by key the permits that this node's undecided claims take."""
+        claims = (_work_of(holder)[0] for holder in self._held if keys.kind(holder) != "attempt")
+        return Counter(each.key for job_id in claims for each in self._spec(job_id).concurrency)
+
+    def _may_start(self, entry: Pending, taken: Counter[str], *, alone: bool) -> bool:
+        """Say whether an entry still fits here beside what was claimed in this pass.
+
+        What takes a permit that another is about to take stays pending until the feed shows it.
+        """
+        spec = self._spec(entry.job_id)
+        if not alone and feasible(spec, self.capacity):
+            return False
+        for each in spec.concurrency:
+            if sum(1 for _ in holders(self.view, each)) + taken[each.key] >= each.max:
+                return False
+        taken.update(each.key for each in spec.concurrency)
+        return True
 
     def _claim(self, entry: Pending) -> Iterator[Effect]:
         """Reserve a slot and submit the claim, or put the entry where it waits."""
@@ -242,6 +321,12 @@ class Scheduler(StoreActor):
         yield from self.submit(record, txn)
 
     # -- behind concurrency keys
+
+    def _wait_for_permit(self, entry: Pending) -> None:
+        """Take an entry out of the queue until a permit of its full key is free."""
+        self._pending.discard(entry.job_id, entry.task_index)
+        self._block(entry)
+        self._pass_on(entry.job_id, entry.task_index)
 
     def _block(self, entry: Pending) -> None:
         """Have an entry wait until a permit of its full key is free."""

@@ -25,7 +25,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
     `session` is the revision of its session, 0 while it has none. `heard` is how long ago it heard
     each other node, in milliseconds. `revision` and `executed` say how far it has applied,
-    `recorded` below which revision all that ended is durably in its history; `level` is the highest value schema that it reads. `addresses` are by door: `http`, `cluster`.
+    `recorded` below which revision all that ended is durably in its history; `level` is the highest
+    value schema that it reads. `addresses` are by door: `http`, `cluster`.
     """
 
     node: str

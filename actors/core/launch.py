@@ -12,6 +12,7 @@ import msgspec
 
 from actors import limits
 from actors.core.job.finish import LOST, Ending
+from actors.core.job.slot import DRAINED, ISOLATED
 from actors.core.spec.output import read_output
 from actors.core.supervisor_protocol import ExitRecord, Launch, SecretValues
 from actors.errors import JobdError, TooLarge, Unavailable
@@ -19,7 +20,7 @@ from actors.model.job import Output
 from actors.model.spec import JobSpec
 from actors.model.trace import SpanContext
 
-__all__ = ["LargeOutput", "ending", "large_output", "launch"]
+__all__ = ["LargeOutput", "ending", "large_output", "late_ending", "launch"]
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -143,8 +144,35 @@ def ending(exit_: ExitRecord, spec: JobSpec, large: LargeOutput | None) -> Endin
     if exit_.reason == "lost":
         return LOST._replace(detail=exit_.detail)
     if exit_.reason == "killed":
-        return failed._replace(outcome="cancelled", reason=exit_.kill_reason or "cancelled")
+        return _killed(failed, exit_.kill_reason)
     return _with_output(failed, exit_, spec, large) if _is_success(exit_) else failed
+
+
+def late_ending(exit_: ExitRecord | None) -> Ending | None:
+    """Return what an attempt came to whose fence is gone, None unless it ended by itself."""
+    if exit_ is None or exit_.reason in ("lost", "killed"):
+        return None
+    return Ending(
+        "superseded",
+        exit_.reason,
+        exit_code=exit_.code,
+        signal=exit_.signal,
+        detail=exit_.detail,
+        cpu_ms=exit_.cpu_ms,
+        max_rss_bytes=exit_.max_rss_bytes,
+    )
+
+
+def _killed(failed: Ending, why: str) -> Ending:
+    """Say what a kill means: its node drains, was cut off, or the job's end was asked for.
+
+    A user's reason may be one of these words: a job that is to stop ends the same by all three.
+    """
+    if why == DRAINED:
+        return failed._replace(outcome="preempted", reason=why, detail="its node drains")
+    if why == ISOLATED:
+        return LOST._replace(detail="its node was cut off from the others")
+    return failed._replace(outcome="cancelled", reason=why or "cancelled")
 
 
 def _with_output(

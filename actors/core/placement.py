@@ -46,6 +46,7 @@ class NodeCapacity(NamedTuple):
     labels: dict[str, str] = {}
     name: str = ""
     cordoned: bool = False
+    ready: bool = True  # False while it may claim nothing: it starts, stops or is cut off
 
     def less(self, asked: Resources) -> NodeCapacity:
         """Return what is left beside one more attempt."""
@@ -163,6 +164,8 @@ def _wrong_node(spec: JobSpec, node: NodeCapacity) -> list[Reason]:
     reasons = []
     if spec.type not in node.executors:
         reasons.append(Reason("executor", f"no executor for {spec.type} jobs", True))
+    if not node.ready:
+        reasons.append(Reason("not_ready", "it is not ready to take work", False))
     if node.cordoned:
         reasons.append(Reason("cordoned", "cordoned: it takes no new work", True))
     if spec.placement.node not in (None, node.node, node.name):

@@ -19,6 +19,7 @@ from actors.core.job.finish import (
     loss_due_at,
     lost_by_own_node,
 )
+from actors.core.job.late import superseded
 from actors.core.job.slot import (
     Ack,
     Finish,
@@ -68,4 +69,5 @@ __all__ = [
     "lost_by_own_node",
     "retry_job",
     "slot_action",
+    "superseded",
 ]

@@ -39,7 +39,10 @@ _OUTCOMES = frozenset(row.target for row in ATTEMPT if row.source == "running")
 
 
 class Ending(NamedTuple):
-    """What became of an attempt; `cancelled` is one that was killed on request."""
+    """What became of an attempt; `cancelled` is one that was killed on request.
+
+    `preempted` was killed to make room: it starts anew, and nothing is counted.
+    """
 
     outcome: Outcome
     reason: str
@@ -112,8 +115,10 @@ def after_attempt(work: Work, summary: Summary, *, now_ms: int, rand: float) -> 
     why: dict[str, Any] = {"reason": summary.reason, "detail": summary.detail, "last": last}
     if summary.outcome == "succeeded":
         return move(record, "succeed", "succeeded", now_ms=now_ms, **why)
-    if work.stopping and summary.outcome in ("cancelled", "lost"):
+    if work.stopping and summary.outcome in ("cancelled", "lost", "preempted"):
         return stopped(work, now_ms=now_ms, last=last)
+    if summary.outcome == "preempted":
+        return move(record, "requeue", "pending", now_ms=now_ms, eligible_ms=now_ms, **why)
     if (
         summary.outcome == "lost"
         and spec.node_lost.then == "requeue"

@@ -8,18 +8,23 @@ L2  What the store shows and the supervisor of the same instance does not know w
 L3  What a dead instance held ends with its exit record, or is lost once its processes are ended, by
     this node alone (I-n).
 L4  The supervisor forgets an attempt only when an exit is recorded and the feed shows it gone.
+L5  A node that drains ends what is to end for that, as it does what is to stop.
+L6  A node that is cut off starts nothing, and ends what asks for it (`on_isolation: stop`).
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from actors.core.job.finish import Ending
 from actors.core.job.work import load
+from actors.core.node_state import drain_ends
 from actors.core.view import View
 from actors.model import keys
 
 __all__ = [
+    "DRAINED",
+    "ISOLATED",
     "Ack",
     "Finish",
     "Held",
@@ -30,6 +35,10 @@ __all__ = [
     "Start",
     "slot_action",
 ]
+
+# Reasons of a kill that nobody asked of the job itself.
+DRAINED: Final = "drained"
+ISOLATED: Final = "isolated"
 
 
 class Held(NamedTuple):
@@ -70,7 +79,15 @@ class ReportLost(NamedTuple):
 SlotAction = Start | Leave | Kill | Finish | Ack | ReportLost
 
 
-def slot_action(view: View, attempt_key: str, held: Held | None, instance: str) -> SlotAction:
+def slot_action(
+    view: View,
+    attempt_key: str,
+    held: Held | None,
+    instance: str,
+    *,
+    now_ms: int,
+    is_cut_off: bool = False,
+) -> SlotAction:
     """Return what this node does about an attempt that the store or its supervisor shows.
 
     `held` is the supervisor's word, None when it does not know the attempt: it includes the exit
@@ -90,4 +107,9 @@ def slot_action(view: View, attempt_key: str, held: Held | None, instance: str) 
     assert work is not None, "an attempt has its job and spec (I-h)"
     if work.stopping:
         return Kill(work.job.cancel_reason or "stop")
+    if is_cut_off:
+        stop = held is not None and work.spec.on_isolation == "stop"
+        return Kill(ISOLATED) if stop else Leave()
+    if drain_ends(view, entry.noun.node, now_ms):
+        return Kill(DRAINED)
     return Start() if held is None else Leave()

@@ -79,7 +79,7 @@ TASK: Final = _rows("""
 ATTEMPT: Final = _rows("""
     new      claim    running
     running  exit     succeeded|failed
-    running  kill     cancelled
+    running  kill     cancelled|preempted
     running  loss     lost
 """)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from actors import addresses
 from actors.backends.job_supervisor.client import SupervisorClient
+from actors.core.peers import Peers
 from actors.core.placement import NodeCapacity
 from actors.core.sealing import Vault
 from actors.core.store.state import State
@@ -32,6 +33,7 @@ def start_execution(
     actors: PinnedActors,
     state: State,
     directory: NodeDirectory,
+    peers: Peers,
     *,
     capacity: NodeCapacity,
     port: ReconnectingPort,
@@ -43,10 +45,10 @@ def start_execution(
     actors.spawn(addresses.SUPERVISOR, lambda: SupervisorLink(port), parent)
     slots = slots_to_start(state, node, capacity.slots_total)
     for index in range(slots):
-        actors.spawn(addresses.slot(index), _slot(state, index, capacity.name, vault), parent)
+        actors.spawn(addresses.slot(index), _slot(state, index, capacity, vault), parent)
     actors.spawn(
         addresses.SCHEDULER,
-        lambda: Scheduler(state, node=node, total=capacity, slots=slots),
+        lambda: Scheduler(state, peers, total=capacity, slots=slots),
         parent,
     )
     actors.spawn(
@@ -58,8 +60,11 @@ def start_execution(
     )
 
 
-def _slot(state: State, index: int, name: str, vault: Vault) -> Callable[[], ExecutorSlot]:
-    return lambda: ExecutorSlot(state, index=index, node=name, open_secret=vault.open)
+def _slot(
+    state: State, index: int, capacity: NodeCapacity, vault: Vault
+) -> Callable[[], ExecutorSlot]:
+    node, name = capacity.node, capacity.name
+    return lambda: ExecutorSlot(state, index=index, node=node, name=name, open_secret=vault.open)
 
 
 def supervisor_port(host: LoopHost, directory: NodeDirectory) -> ReconnectingPort:

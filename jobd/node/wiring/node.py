@@ -143,6 +143,7 @@ class Node:
             actors,
             state,
             self._directory,
+            self.peers,
             capacity=self._capacity,
             port=self._port,
             vault=self._vault,

@@ -114,7 +114,7 @@ def _cancel(given: Recorder) -> None:
     attempt = given.claim(job_id)
     given.commit(job.cancel(given.state, job_id, "user", given.now))
     held = job.Held("running")
-    given.refused("slot", job.slot_action(given.state, attempt, held, "s1"))
+    given.refused("slot", job.slot_action(given.state, attempt, held, "s1", now_ms=given.now))
     given.refused("cancel again", job.cancel(given.state, job_id, "user", given.now))
     given.finish(attempt, "cancelled", "killed", signal=15)
 
@@ -134,7 +134,10 @@ def _loss(given: Recorder) -> None:
     given.note("the node comes back with a new session and runs the next attempt")
     given.commit(session.open_session(given.state, "n0", 2, "first", given.now))
     given.session = given.state.revision
-    given.refused("slot", job.slot_action(given.state, attempt, job.Held("exited", ending), "s1"))
+    given.refused(
+        "slot",
+        job.slot_action(given.state, attempt, job.Held("exited", ending), "s1", now_ms=given.now),
+    )
     given.finish(given.claim(job_id))
 
 

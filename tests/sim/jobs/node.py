@@ -171,7 +171,10 @@ class Node:
         for key in [*mine, *(k for k in list(host.regs) if view.get(k) is None)]:
             held = host.held(key)
             action = self.world.bugs.action(
-                view, key, held, jobs.slot_action(view, key, held, host.instance)
+                view,
+                key,
+                held,
+                jobs.slot_action(view, key, held, host.instance, now_ms=self.world.now),
             )
             self._act(key, action, z, booting)
 

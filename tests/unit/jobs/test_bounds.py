@@ -45,7 +45,7 @@ def test_a_job_that_is_cancelled_with_a_long_word_ends() -> None:
     job_id = given.accept(labels=LABELS)
     attempt = given.claim(job_id)
     given.commit(fits(job.cancel(given.state, job_id, HUGE, given.now)))
-    action = job.slot_action(given.state, attempt, job.Held("running"), "s1")
+    action = job.slot_action(given.state, attempt, job.Held("running"), "s1", now_ms=given.now)
     assert isinstance(action, job.Kill)
     ending = job.Ending("cancelled", action.reason, detail=HUGE)
     given.commit(fits(job.finish(given.state, attempt, ending, now_ms=given.now, rand=0.5)))

@@ -90,9 +90,9 @@ def test_total_timeout_of_what_runs_asks_for_its_end(given: Given) -> None:
     job_id = given.accept(total_timeout_ms=500, retry=Retry(max_attempts=5))
     attempt = given.claim(job_id)
     assert given.due(keys.job(job_id)) == []
-    assert job.slot_action(given.state, attempt, job.Held("running"), "s1") == job.Kill(
-        "total_timeout"
-    )
+    assert job.slot_action(
+        given.state, attempt, job.Held("running"), "s1", now_ms=given.now
+    ) == job.Kill("total_timeout")
     assert given.finish(attempt, "cancelled", "killed") == ["jobd:job:failed"]
     record = given.job(job_id)
     assert (record.state, record.reason) == ("failed", "timeout")

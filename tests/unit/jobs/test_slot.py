@@ -36,7 +36,7 @@ def test_the_store_has_it(
     attempt = given.claim(job_id)
     if stop:
         given.commit(job.cancel(given.state, job_id, "user", given.now))
-    assert job.slot_action(given.state, attempt, held, instance) == action
+    assert job.slot_action(given.state, attempt, held, instance, now_ms=given.now) == action
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_the_store_has_it_no_more(held: Held | None, action: job.SlotAction) -> 
     given = Given()
     attempt = given.claim(given.accept())
     given.finish(attempt)
-    assert job.slot_action(given.state, attempt, held, "s1") == action
+    assert job.slot_action(given.state, attempt, held, "s1", now_ms=given.now) == action

@@ -85,7 +85,9 @@ def test_fail_fast_stops_the_rest(given: Given) -> None:
     assert isinstance(given.try_claim(job_id, 3), job.Wait)
     given.commit(_advance(given, job_id))
     assert _states(given, job_id) == ["failed", "running", "failed", "cancelled"]
-    assert job.slot_action(given.state, attempts[1], job.Held("running"), "s1") == job.Kill("stop")
+    assert job.slot_action(
+        given.state, attempts[1], job.Held("running"), "s1", now_ms=given.now
+    ) == job.Kill("stop")
     given.finish(attempts[1], "cancelled", "killed")
     assert given.commit(_advance(given, job_id)) == ["jobd:job:failed"]
 
