@@ -23,6 +23,7 @@ from tests.bench.etcd import Load, etcd, missing
 from tests.bench.processes import cpu_s, tree
 from tests.bench.report import Report, percentile
 from tests.cluster.cluster import Cluster, running
+from tests.cluster.network import Direct
 
 PARTS = ("writes", "jobs", "failover", "restart")
 _CLIENTS = (1, 8, 64, 256)
@@ -35,7 +36,9 @@ def writes(report: Report, directory: Path, rounds: int) -> None:
     """Puts per second and their latencies, by the number of clients."""
     with ExitStack() as stack:
         places = [directory / f"n{number}" for number in range(1, 4)]
-        cluster = stack.enter_context(running(places, program="tests.bench.submitting_node"))
+        cluster = stack.enter_context(
+            running(places, program="tests.bench.submitting_node", network=Direct())
+        )
         actors, users = ByActors(cluster), stack.enter_context(ByUsers(cluster))
         puts: dict[str, Put] = {
             "JobD, actors": lambda clients: actors.put(clients, _SECONDS, len(_VALUE)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.processes import tree
-from tests.cluster.network import Loopback
+from tests.cluster.network import Loopback, Network
 from tests.integration.node_process import NodeProcess, until
 
 __all__ = ["Cluster", "ClusterNode", "running"]
@@ -28,20 +28,15 @@ def _free_port() -> int:
 
 
 class ClusterNode(NodeProcess):
-    """A node of a cluster. Its ports stay the same when it restarts."""
+    """A node of a cluster at a host. Its ports stay the same when it restarts."""
 
-    def __init__(self, name: str, data: Path, *args: str) -> None:
+    def __init__(self, name: str, data: Path, host: str, *args: str) -> None:
         self.name = name
-        self.ports = {flag: _free_port() for flag in ("http", "cluster", "metrics")}
-        ports = [f"--{flag}=127.0.0.1:{port}" for flag, port in self.ports.items()]
+        self.at = {flag: f"{host}:{_free_port()}" for flag in ("http", "cluster", "metrics")}
+        ports = [f"--{flag}={address}" for flag, address in self.at.items()]
         super().__init__(data, "--name", name, "--log-level", "info", *ports, *args)
-        self.url = f"http://127.0.0.1:{self.ports['http']}"
+        self.url = f"http://{self.at['http']}"
         self.frozen = False
-
-    @property
-    def address(self) -> str:
-        """Where clients of the wire reach it."""
-        return f"127.0.0.1:{self.ports['cluster']}"
 
     @property
     def launched(self) -> bool:
@@ -88,7 +83,7 @@ class ClusterNode(NodeProcess):
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics, those of one name added up."""
-        url = f"http://127.0.0.1:{self.ports['metrics']}/metrics"
+        url = f"http://{self.at['metrics']}/metrics"
         found: dict[str, float] = {}
         with urllib.request.urlopen(url, timeout=5) as answer:
             for line in answer.read().decode().splitlines():
@@ -125,14 +120,17 @@ class Cluster:
         *args: str,
         program: str = "jobd",
         environment: Mapping[str, str] | None = None,
+        network: Network | None = None,
     ) -> None:
+        self.network = network or Loopback(self._pids)
         self.nodes = [
-            ClusterNode(f"n{number}", place, *args) for number, place in enumerate(places, 1)
+            ClusterNode(f"n{number}", place, self.network.host(f"n{number}"), *args)
+            for number, place in enumerate(places, 1)
         ]
-        self.network = Loopback(self._pids)
-        fronts = [self.network.add(node.name, node.ports["cluster"]) for node in self.nodes]
+        fronts = [self.network.add(node.name, node.at["cluster"]) for node in self.nodes]
         for node, front in zip(self.nodes, fronts, strict=True):
             node.program = ("-m", program)
+            node.prefix = self.network.prefix(node.name)
             node.data.parent.mkdir(parents=True, exist_ok=True)
             node.environment = {
                 **(environment or {}),
@@ -207,9 +205,10 @@ def running(
     *args: str,
     program: str = "jobd",
     environment: Mapping[str, str] | None = None,
+    network: Network | None = None,
 ) -> Iterator[Cluster]:
-    """Run a cluster for a test. One of a single node is a node alone."""
-    cluster = Cluster(places, *args, program=program, environment=environment)
+    """Run a cluster for a test, on loopback by default. One of a single node is a node alone."""
+    cluster = Cluster(places, *args, program=program, environment=environment, network=network)
     try:
         cluster.start()
         yield cluster

@@ -75,9 +75,9 @@ class Namespaces:
         """Return what runs a command in a node's namespace, as the same process."""
         return ("ip", "netns", "exec", self._space(name))
 
-    def add(self, node: str, behind: int) -> str:
-        """Return where the others reach this port of a node."""
-        return f"{self._hosts[node]}:{behind}"
+    def add(self, node: str, address: str) -> str:
+        """Return where the others reach what a node serves: there."""
+        return address
 
     def cut(self, sender: str, receiver: str) -> None:
         """Have what one node sends not reach another."""

@@ -5,14 +5,58 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from jobd.dev.proxy import Proxy
 from jobd.dev.socket_owner import owner_of
 
-__all__ = ["Loopback"]
+__all__ = ["Direct", "Loopback", "Network"]
 
 T = TypeVar("T")
+
+
+class Network(Protocol):
+    """What joins nodes, and can be cut."""
+
+    def host(self, node: str) -> str:
+        """Return the host that a node binds to; this process reaches it there."""
+
+    def prefix(self, node: str) -> tuple[str, ...]:
+        """Return what runs a command where the node is, as the same process."""
+
+    def add(self, node: str, address: str) -> str:
+        """Return where the others reach what a node serves at its HOST:PORT."""
+
+    def cut(self, sender: str, receiver: str) -> None:
+        """Have what one node sends not reach another."""
+
+    def heal(self, sender: str, receiver: str) -> None:
+        """End a cut."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Direct:
+    """Loopback as it is: for measuring, for it can't be cut."""
+
+    def host(self, node: str) -> str:
+        return "127.0.0.1"
+
+    def prefix(self, node: str) -> tuple[str, ...]:
+        return ()
+
+    def add(self, node: str, address: str) -> str:
+        return address
+
+    def cut(self, sender: str, receiver: str) -> None:
+        raise NotImplementedError("a direct network can't be cut")
+
+    def heal(self, sender: str, receiver: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 class Loopback:
@@ -33,22 +77,24 @@ class Loopback:
         owner = owner_of(port, by_pid)
         return by_pid[owner] if owner is not None else ""
 
-    def add(self, node: str, behind: int) -> str:
-        """Give a node a front that leads to this port; return HOST:PORT."""
+    def host(self, node: str) -> str:
+        return "127.0.0.1"
+
+    def prefix(self, node: str) -> tuple[str, ...]:
+        return ()
+
+    def add(self, node: str, address: str) -> str:
         port = self._do(self._proxy.add(node))
-        self._call(self._proxy.lead, node, behind)
+        self._call(self._proxy.lead, node, int(address.rpartition(":")[2]))
         return f"127.0.0.1:{port}"
 
     def cut(self, sender: str, receiver: str) -> None:
-        """Have what one node sends not reach another."""
         self._call(self._proxy.cut, sender, receiver)
 
     def heal(self, sender: str, receiver: str) -> None:
-        """End a cut."""
         self._call(self._proxy.heal, sender, receiver)
 
     def close(self) -> None:
-        """End the thread and all connections."""
         self._do(self._proxy.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -53,7 +53,7 @@ class ByHttp:
     """Over HTTP, one connection kept alive. A call takes at most `timeout_s`."""
 
     def __init__(self, node: ClusterNode, token: str, timeout_s: float = 8.0) -> None:
-        self._port = node.ports["http"]
+        self._at = node.at["http"]
         self._timeout_s = timeout_s
         self._headers = {"Authorization": f"Bearer {token}"}
         self._connection: http.client.HTTPConnection | None = None
@@ -96,9 +96,7 @@ class ByHttp:
         fresh = self._connection is None
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection(
-                    "127.0.0.1", self._port, timeout=self._timeout_s
-                )
+                self._connection = http.client.HTTPConnection(self._at, timeout=self._timeout_s)
                 self._connection.connect()
         except OSError as error:
             self._connection = None
@@ -137,7 +135,7 @@ class ByLibrary:
     """By the client library over ZeroMQ."""
 
     def __init__(self, node: ClusterNode, token: str, timeout_s: float = 8.0) -> None:
-        self._client = Client(node.address, token=token, timeout_s=timeout_s)
+        self._client = Client(node.at["cluster"], token=token, timeout_s=timeout_s)
 
     def read(self, key: str) -> Found:
         try:

@@ -68,7 +68,7 @@ class ByUsers:
     """One process with a connection to each node, over which its share of the clients call."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._addresses = [node.address for node in cluster.nodes]
+        self._addresses = [node.at["cluster"] for node in cluster.nodes]
         self._token = cluster.token
         self._runner = asyncio.Runner()
         self._numbers = count()

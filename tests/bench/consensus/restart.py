@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.bench.consensus.puts import submit
 from tests.bench.report import Report
 from tests.cluster.cluster import ClusterNode, running
+from tests.cluster.network import Direct
 
 __all__ = ["measure"]
 
@@ -27,7 +28,10 @@ def measure(report: Report, directory: Path) -> None:
         places = [directory / engine / f"n{number}" for number in range(1, 4)]
         environment = {"JOBD_CFG_STORAGE__ENGINE": engine}
         with running(
-            places, program="tests.bench.submitting_node", environment=environment
+            places,
+            program="tests.bench.submitting_node",
+            environment=environment,
+            network=Direct(),
         ) as cluster:
             written = 0
             while written < _WANTED_BYTES:
