@@ -48,6 +48,11 @@ class ApplyOrder:
         self._promises.learn(self._replica.me, own.clock, own.attached)
         return self._promises.stable(self._replica.is_committed)
 
+    @property
+    def next_ts(self) -> int:
+        """The timestamp of the command whose turn is next, 0 while there is none."""
+        return self._ready[0][0] if self._ready else 0
+
     def shows(self, ts: int) -> bool:
         """Say whether everything up to a timestamp is executed."""
         return self.stable() >= ts and (not self._ready or self._ready[0][0] > ts)

@@ -48,6 +48,8 @@ from actors.model.epoch import Epoch
 
 __all__ = ["Tempo"]
 
+_HELLO_MS: Final = 1_000  # nobody is left without a statement for longer
+_STUCK_MS: Final = 60
 _OUTSTANDING: Final = 256  # own commands without an end; more wait in the intake
 
 
@@ -82,7 +84,8 @@ class Tempo:
         self.upkeep = Upkeep(self.replica, self.rounds, self.recoveries, self.promises)
         self._intake = Intake()
         self._mine: dict[CommandId, Batch] = {}
-        self._told: dict[int, int] = {}  # the clock as last stated to each
+        self._told: dict[int, tuple[int, int]] = {}  # the clock as last stated to each, and when
+        self._stuck = (0, 0)  # (timestamp whose turn is next, since when)
         self._resume(known or {}, durable_decisions=is_durable)
         self._handlers = {
             Accept: self.rounds.on_accept,
@@ -156,12 +159,30 @@ class Tempo:
 
     def tick(self) -> None:
         """Repeat, ask, recover, and state what has changed."""
+        r = self.replica
         self.upkeep.tick()
         self.reads.retry()
-        stated = self.replica.clock.stated
-        for j in self.replica.others:
-            if j in self.replica.alive and self._told.get(j) != stated:
-                self.replica.owe(j)
+        stuck_at = self._stuck_at()
+        for j in r.others:
+            if stuck_at:
+                r.tell(j, BumpTo(stuck_at))  # whose answer has its statement
+            elif j in r.alive and self._owes(j):
+                r.owe(j)
+
+    def _owes(self, replica: int) -> bool:
+        """Say whether a replica is to hear from this one without a reason of its own."""
+        clock, at_ms = self._told.get(replica, (-1, 0))
+        return clock != self.replica.clock.stated or self.replica.now_ms - at_ms >= _HELLO_MS
+
+    def _stuck_at(self) -> int:
+        """Return the timestamp of a command that waits long for statements that were lost, or 0."""
+        r, ts = self.replica, self.order.next_ts
+        if self._stuck[0] != ts:
+            self._stuck = (ts, r.now_ms)
+        elif ts and r.now_ms - self._stuck[1] >= _STUCK_MS:
+            self._stuck = (ts, r.now_ms)
+            return ts
+        return 0
 
     @property
     def is_busy(self) -> bool:
@@ -170,7 +191,7 @@ class Tempo:
         if r.known or self._intake or not self.reads.is_idle or not r.journal.is_idle:
             return True
         stated = r.clock.stated
-        return any(self._told.get(j) != stated for j in r.others if j in r.alive)
+        return any(self._told.get(j, (-1, 0))[0] != stated for j in r.others if j in r.alive)
 
     # -- what follows
 
@@ -228,7 +249,7 @@ class Tempo:
     def statement(self, replica: int, executed: int) -> Statement:
         """Return what a replica is told of the promises."""
         statement = self.statements.for_peer(executed)
-        self._told[replica] = statement.clock
+        self._told[replica] = (statement.clock, self.replica.now_ms)
         return statement
 
     def dropped(self, upto: int) -> None:

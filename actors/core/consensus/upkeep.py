@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors.core.consensus.known_command import KnownCommand, Phase
-from actors.core.consensus.messages import CommandId, CommitRequest
+from actors.core.consensus.messages import CommandId, CommitRequest, Payload
 from actors.core.consensus.promises import Promises
 from actors.core.consensus.recoveries import Recoveries
 from actors.core.consensus.replica import Replica
@@ -105,6 +105,8 @@ class Upkeep:
                     r.tell_durably(j, self._rounds.proposal(command))
         else:
             wanted.append(command.id)
+            if command.command is not None:  # who leads recoveries may not know it at all
+                r.tell(r.leader, Payload(command.id, command.command, command.quorum))
 
     def _should_recover(self, command: KnownCommand) -> bool:
         r = self._replica
