@@ -1,7 +1,9 @@
 """The node agent: it keeps the node's session, and lets work begin only when all is compared.
 
 It also carries out what operators want of the node, and what follows when it is cut off: a drain,
-a cordon (`actors/core/node_state.py`), an isolation.
+a cordon (`actors/core/node_state.py`), an isolation. A node of a cluster opens its session only in
+contact with a majority, when the cluster's time is known. One that stops leaves, unless attempts go
+on without it: it is back before the others give it up, or they do (R12).
 
 Order at boot (R2, docs/internals/job-lifecycle.md): incarnation durable → the log replayed →
 put `session/<node>` → applied → the job supervisor is spoken to, and lists what it holds → what
@@ -21,12 +23,14 @@ from actors import addresses
 from actors.consensus_replica import SubmitTxn
 from actors.core import job, session
 from actors.core.launch import late_ending
+from actors.core.peers import Peers
 from actors.core.store.txn import Committed, Conflict, Txn
 from actors.core.supervisor_protocol import Held, Welcome
 from actors.core.view import Change, View
 from actors.errors import JobdError
 from actors.executor_slot import CutOff
 from actors.model import keys
+from actors.model.node import NodeRecord
 from actors.run_log import Archive, Archived
 from actors.runtime import (
     After,
@@ -36,13 +40,15 @@ from actors.runtime import (
     Effect,
     Effects,
     Failed,
+    Reply,
+    ReplyTo,
     Tell,
     handles,
 )
 from actors.store_actor import StoreActor
 from actors.supervisor_link import Connect, Discard, SupervisorReady
 
-__all__ = ["ClaimsAllowed", "ClaimsForbidden", "LookAtSlots", "NodeAgent"]
+__all__ = ["ClaimsAllowed", "ClaimsForbidden", "Leave", "LookAtSlots", "NodeAgent"]
 
 _RETRY_S = 1.0
 _LONGEST_TIMER_S = 60.0
@@ -63,11 +69,23 @@ class LookAtSlots(msgspec.Struct, frozen=True):
     """To the scheduler: what is wanted of this node has changed; its slots are to compare anew."""
 
 
+class Leave(msgspec.Struct, frozen=True):
+    """The node stops. Answered, once that is decided, with whether it has left the cluster."""
+
+
 class _DrainIsOver(msgspec.Struct, frozen=True):
     """The deadline of a drain, as it was set, has come."""
 
 
 class _OpenSession(msgspec.Struct, frozen=True):
+    pass
+
+
+class _Describe(msgspec.Struct, frozen=True):
+    pass
+
+
+class _EndSession(msgspec.Struct, frozen=True):
     pass
 
 
@@ -82,29 +100,38 @@ class _Late(msgspec.Struct, frozen=True):
 
 
 class NodeAgent(StoreActor):
-    """One per node. `next_incarnation` returns a number that is durable before it is returned."""
+    """One per node. `next_incarnation` returns a number that is durable before it is returned.
+
+    `describe` is what the node says of itself; its name is the session's too.
+    """
 
     def __init__(
         self,
         view: View,
         *,
-        node: str,
-        name: str,
+        peers: Peers,
+        describe: Callable[[], NodeRecord],
         next_incarnation: Callable[[], int],
     ) -> None:
         super().__init__(view)
-        self._node = node
-        self._name = name
+        self._peers = peers
+        self._node = node = peers.node
+        self._describe = describe
         self._next_incarnation = next_incarnation
         self._incarnation = next_incarnation()
         self._key = keys.session(node)
         self._session = 0
         self._welcome: Welcome | None = None
         self._is_cut_off = False
+        self._is_opening = False
+        self._is_describing = False
+        self._leaving: list[ReplyTo] = []
 
     @property
-    def waits_for(self) -> Literal["", "its session", "the job supervisor"]:
+    def waits_for(self) -> Literal["", "a majority", "its session", "the job supervisor"]:
         """What the node waits for before it takes work; empty when it does."""
+        if not self._peers.in_contact:
+            return "a majority"
         if not self._session:
             return "its session"
         return "" if self._welcome is not None else "the job supervisor"
@@ -120,14 +147,20 @@ class NodeAgent(StoreActor):
         yield from self._open() or ()
 
     def _open(self) -> Effects:
-        """Put the one key that a boot writes, at the revision that this view knows."""
+        """Put the keys that a boot writes, at the revision that this view knows."""
+        if not self._peers.in_contact or self._leaving:
+            return None  # the detector says when it is
         number, now_ms = self._incarnation, self.clock.now_ms()
         if session.is_superseded(self.view, self._node, number):
             raise JobdError(
                 f"another process has taken the identity of node {self._node}",
                 remedy="two processes run on copies of one data directory: stop one of them",
             )
-        txn = session.open_session(self.view, self._node, number, self._name, now_ms)
+        record = self._describe()
+        txn = session.open_session(
+            self.view, self._node, number, record.name, now_ms, record=record
+        )
+        self._is_opening = True
         submit = SubmitTxn(txn, opens_session=True)
         return [Ask(addresses.REPLICA, submit, _OpenSession(), timeout_s=None)]
 
@@ -136,10 +169,17 @@ class NodeAgent(StoreActor):
         """Take the session, or find out whose it is; go on with what is discarded."""
         match message.tag, message.value:
             case _OpenSession(), Committed(revision=revision):
+                self._is_opening = False
                 self._session = revision
                 yield Tell(addresses.SUPERVISOR, Connect())
+                yield from self._renew()  # the feed may have shown its end already
             case _OpenSession(), Conflict():
+                self._is_opening = False
                 yield from self._open() or ()
+            case _Describe(), _:
+                self._is_describing = False
+            case _EndSession(), value:
+                yield from self._left(isinstance(value, Committed))
             case _Late(held=held), Committed():
                 yield _kept(_KeepLog(held.attempt))
             case _Late(held=held), _:
@@ -150,11 +190,18 @@ class NodeAgent(StoreActor):
     @handles(Failed)
     def failed(self, message: Failed, context: Context) -> Effects:
         """Refused for now (the disk is full): again in a moment."""
+        match message.tag:
+            case _Describe():
+                self._is_describing = False  # the detector's next tick looks again
+                return None
+            case _EndSession():
+                return self._left(False)
         return [After(_RETRY_S, message.tag, key=message.tag)]
 
     @handles(_OpenSession)
     def open_again(self, message: _OpenSession, context: Context) -> Effects:
         """Try again."""
+        self._is_opening = False
         return self._open()
 
     # -- the job supervisor
@@ -219,6 +266,8 @@ class NodeAgent(StoreActor):
         entry = self.view.get(self._key)
         if not self._session or (entry is not None and entry.revision == self._session):
             return
+        if self._leaving:
+            return
         self._session = 0
         self._incarnation = self._next_incarnation()
         yield Tell(addresses.SCHEDULER, ClaimsForbidden())
@@ -247,15 +296,49 @@ class NodeAgent(StoreActor):
         return self._drain()
 
     @handles(CutOff)
-    def cut_off(self, message: CutOff, context: Context) -> Effects:
+    def cut_off(self, message: CutOff, context: Context) -> Iterator[Effect]:
         """From the detector, at each of its ticks: the scheduler and the slots are told of changes.
 
         Cut off, a node starts nothing and ends what asks for it (`on_isolation: stop`).
         """
-        if message.is_cut_off == self._is_cut_off:
-            return None
-        self._is_cut_off = message.is_cut_off
-        return [Tell(addresses.SCHEDULER, message)]
+        if message.is_cut_off != self._is_cut_off:
+            self._is_cut_off = message.is_cut_off
+            yield Tell(addresses.SCHEDULER, message)
+        if message.is_cut_off or self._is_opening:
+            return
+        if self._session:
+            yield from self._put_record()
+        else:
+            yield from self._open() or ()
+
+    def _put_record(self) -> Iterator[Effect]:
+        """Put what the node says of itself, if that has changed: where it is reached, above all."""
+        txn = session.describe(self.view, self._node, self._describe(), self.clock.now_ms())
+        if txn is not None and not self._is_describing:
+            self._is_describing = True
+            yield Ask(addresses.REPLICA, SubmitTxn(txn), _Describe(), timeout_s=None)
+
+    # -- the end
+
+    @handles(Leave)
+    def leave(self, message: Leave, context: Context) -> Iterator[Effect]:
+        """End the session, unless the node is alone, or attempts of it go on."""
+        assert context.reply is not None, "Leave is an ask"
+        self._leaving.append(context.reply)
+        yield Tell(addresses.SCHEDULER, ClaimsForbidden())
+        txn = session.end_session(self.view, self._node, "left", self.clock.now_ms())
+        is_alone = self._peers.voters() == (self._node,)
+        if txn is None or not self._session or is_alone or self._has_attempts():
+            yield from self._left(False)
+        else:
+            yield Ask(addresses.REPLICA, SubmitTxn(txn), _EndSession(), timeout_s=None)
+
+    def _has_attempts(self) -> bool:
+        return any(e.noun.node == self._node for _, e in self.view.scan("attempt/"))
+
+    def _left(self, has_left: bool) -> Iterator[Effect]:
+        for reply in self._leaving:
+            yield Reply(reply, has_left)
 
 
 def _kept(message: _KeepLog) -> Ask:

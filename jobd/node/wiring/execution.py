@@ -15,6 +15,7 @@ from actors.core.store.state import State
 from actors.core.supervisor_protocol import SupervisorFrame
 from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
+from actors.model.node import NodeRecord
 from actors.node_agent import NodeAgent
 from actors.runtime import LoopHost
 from actors.scheduler import Scheduler
@@ -54,7 +55,10 @@ def start_execution(
     actors.spawn(
         addresses.AGENT,
         lambda: NodeAgent(
-            state, node=node, name=capacity.name, next_incarnation=directory.next_incarnation
+            state,
+            peers=peers,
+            describe=lambda: NodeRecord(capacity.name),
+            next_incarnation=directory.next_incarnation,
         ),
         parent,
     )

@@ -31,7 +31,7 @@ from tests.sim.cluster.host import ClusterHost
 
 __all__ = ["SharedOrder", "SharedReplica"]
 
-_PULL_S = 0.01
+_PULL_S = 0.02
 _COMMIT_S = (0.004, 0.03)
 
 

@@ -36,10 +36,10 @@ class Time:
                 self.beats.append(self.now_ms)
 
 
-def test_a_heartbeat_is_due_each_interval() -> None:
+def test_a_heartbeat_is_due_each_interval_once_there_is_contact() -> None:
     time = Time(detector())
     time.to(4_900, {"b": {}, "c": {}})
-    assert time.beats == [100, 1_100, 2_100, 3_100, 4_100]
+    assert time.beats == [100, 300, 500, 1_500, 2_500, 3_500, 4_500]
 
 
 def test_who_is_silent_for_the_timeout_is_suspected_until_it_is_heard() -> None:
