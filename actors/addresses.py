@@ -9,6 +9,7 @@ __all__ = [
     "API",
     "AUDIT",
     "DETECTOR",
+    "DIALLER",
     "DIRECTORY",
     "DISK_WATCH",
     "EVENT_BUS",
@@ -34,6 +35,7 @@ __all__ = [
 AGENT: Final = "/agent"
 API: Final = "/api"
 DETECTOR: Final = "/detector"
+DIALLER: Final = "/dialler"
 DIRECTORY: Final = "/directory"
 DISK_WATCH: Final = "/disk_watch"
 AUDIT: Final = "/audit"

@@ -30,9 +30,9 @@ from actors.runtime import (
 __all__ = ["FORMATION_TYPES", "Founder", "Teller"]
 
 _log: Final = logging.getLogger(__name__)
-_ROUND_S: Final = 0.5
-_SLOW_ROUND_S: Final = 2.0
-_QUICK_ROUNDS: Final = 20
+_ROUND_S: Final = 0.1
+_SLOW_ROUND_S: Final = 1.0
+_QUICK_ROUNDS: Final = 50
 FORMATION_TYPES: Final = (Says, WhoAreYou)
 
 

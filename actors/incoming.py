@@ -73,8 +73,8 @@ class Incoming(ThreadActor):
         *,
         cluster: str,
         donors: Callable[[], tuple[str, ...]],
-        arrived: Callable[[], None],
-        fatal: Callable[[StorageFailed], None],
+        arrived: Callable[[], object],
+        fatal: Callable[[StorageFailed], object],
     ) -> None:
         super().__init__()
         self._files = files

@@ -56,18 +56,28 @@ def cli() -> None:
 @click.option("--label", "labels", multiple=True, metavar="K=V", help="A label of the node.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["json", "pretty"]))
+@click.option(
+    "--join", "join", multiple=True, metavar="HOST:PORT", help="Join the cluster of this node."
+)
+@click.option("--join-token", metavar="TOKEN", help="What `jobctl cluster token` printed.")
 @click.option("--stop-jobs", is_flag=True, help="Cancel what runs before the node stops.")
 @click.option(
     "--insecure-no-auth", is_flag=True, help="Ask for no token; only where HTTP is on loopback."
 )
-def start(config_file: Path | None, stop_jobs: bool, **options: Any) -> None:
+def start(
+    config_file: Path | None,
+    stop_jobs: bool,
+    join: tuple[str, ...],
+    join_token: str | None,
+    **options: Any,
+) -> None:
     """Start a node and serve until SIGTERM or SIGINT; running jobs go on without it."""
     try:
         config = configuration.load(config_file, os.environ, _flags(options))
         from jobd.node import boot, logs
 
         logs.configure(config.log.level, config.log.format)
-        boot.run(config, stop_jobs=stop_jobs)
+        boot.run(config, boot.Options(stop_jobs, join, join_token or ""))
     except JobdError as error:
         _say(error)
         sys.exit(_EXIT_CODES.get(type(error), 70))

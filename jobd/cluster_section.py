@@ -12,15 +12,16 @@ from actors.errors import ConfigError
 
 __all__ = ["ClusterSection", "check_address"]
 
+_WILDCARDS: Final = ("", "*", "0.0.0.0", "::")  # noqa: S104 - where nobody can be told to dial
 _WORKER_PEERS: Final = "a worker is never among them: leave them out, and start it with --join"
 
 
 class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where this node is reached, and with whom it forms its cluster at its first start.
 
-    `advertise` is what others dial, by default `bind`; "" with a loopback or wildcard `bind` makes
-    a node that only dials out. `keys` are the public keys of bootstrap peers by their address.
-    `quorum_size` 0 lets as many members fail as can.
+    `advertise` is what others dial, by default where it is bound; a node that is bound everywhere
+    and advertises nothing only dials out. `keys` are the public keys of bootstrap peers by their
+    address. `quorum_size` 0 lets as many members fail as can.
     """
 
     enabled: bool = True
@@ -37,6 +38,13 @@ class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def first_quorum_size(self) -> int:
         """The quorum size of the first epoch."""
         return self.quorum_size or default_quorum_size(max(1, len(self.bootstrap_peers)))
+
+    def advertised(self, bound: str) -> str:
+        """Return where others reach this node, "" when they can't. `bound` is its own HOST:PORT."""
+        if self.advertise or not self.enabled:
+            return self.advertise if self.enabled else ""
+        host = bound.rpartition(":")[0].strip("[]")
+        return "" if host in _WILDCARDS else bound
 
     def check(self) -> None:
         """Raise ConfigError for what can't be: one line that names the key, and the remedy."""

@@ -1,4 +1,8 @@
-"""The life of a node process: open, recover, serve, and leave running jobs to their supervisor."""
+"""The life of a node process: open, recover, serve, and leave running jobs to their supervisor.
+
+An empty node that has peers first forms a cluster with them, or joins one. A node that has received
+a snapshot restarts in place on it: the process, its lock and its jobs stay.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,27 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from actors.errors import ConfigError, DataDirectory, JobdError
+import msgspec
+
+from actors.errors import ConfigError, Conflict, DataDirectory, JobdError
 from actors.model.token import SCOPES
 from actors.runtime.link import Link
 from jobd.api.audit import recorded
 from jobd.api.gateway import RequestKey
 from jobd.config import Config
 from jobd.http.app import build_app, build_metrics_app, serve
-from jobd.node.cluster_port import FLAG, open_cluster_port
+from jobd.node.cluster_port import FLAG, endpoint, open_cluster_port
 from jobd.node.data_directory import NodeDirectory, new_node_id, write_atomically
+from jobd.node.wiring.entrance import Entrance, is_empty
+from jobd.node.wiring.links import NODE_TYPES
 from jobd.node.wiring.node import Node
+from jobd.node.wiring.snapshots import install_arrived
 
-__all__ = ["run"]
+__all__ = ["Options", "run"]
 
 _log: Final = logging.getLogger(__name__)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -34,14 +43,26 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 _STOP_JOBS_S: Final = 30.0
 
 
-def run(config: Config, *, stop_jobs: bool = False) -> None:
+class Options(NamedTuple):
+    """What is wished of one run of a node.
+
+    `stop_jobs`: end what runs before the node stops. `join`: nodes of the cluster to join, with a
+    one-time `token`.
+    """
+
+    stop_jobs: bool = False
+    join: Sequence[str] = ()
+    token: str = ""
+
+
+def run(config: Config, options: Options) -> None:
     """Run a node until it is told to stop. Raises JobdError when it can't start or go on."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     os.umask(0o077)  # specs and output are nobody else's, also in a directory that others may enter
     # Locked until the process is gone: a thread that a hanging disk holds may be in a write.
     directory = NodeDirectory.open(Path(config.node.data), new_id=new_node_id())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_main(config, directory, stop_jobs=stop_jobs))
+        runner.run(_main(config, directory, options))
 
 
 def _loop_factory() -> Any:
@@ -52,14 +73,66 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) -> None:
+async def _main(config: Config, directory: NodeDirectory, options: Options) -> None:
     loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
+    stopping, signalled = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        signalled.set()
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
+    install_arrived(directory.path)
+    if not await _before(stopping, _enter(config, directory, options)):
+        return
+    while True:
+        install_arrived(directory.path)
+        config = await _serve(config, directory, stopping, stop_jobs=options.stop_jobs)
+        if signalled.is_set():
+            return
+        stopping.clear()  # a snapshot has arrived: it goes on from that
+
+
+async def _enter(config: Config, directory: NodeDirectory, options: Options) -> None:
+    """Have an empty directory be of a cluster, where there are peers for one."""
+    forms = len(config.cluster.bootstrap_peers) > 1
+    if not is_empty(directory.path):
+        if options.join and directory.cluster_id == directory.node_id:
+            raise Conflict(
+                f"{directory.path} has data of its own, and can't join another cluster",
+                remedy="join with an empty directory; `jobctl store export` and `import` move data",
+            )
+        return
+    if not (forms or options.join):
+        return
+    if forms and options.join:
+        raise ConfigError(
+            "cluster.bootstrap_peers are given and --join too",
+            remedy="bootstrap_peers form a new cluster, --join is for one that there is",
+        )
+    address = _address("cluster.bind", FLAG, config.cluster.bind)
+    entrance = Entrance(config, directory, endpoint(address))
+    try:
+        if forms:
+            await entrance.form()
+        else:
+            await entrance.join(options.join, options.token)
+    finally:
+        await entrance.close()
+
+
+async def _serve(
+    config: Config, directory: NodeDirectory, stopping: asyncio.Event, *, stop_jobs: bool
+) -> Config:
+    """Run a node until it stops, or is to restart in place, with the configuration returned.
+
+    Raises what it can't go on with.
+    """
     gc.disable()  # recovery makes a million objects and no garbage
     node = Node(config, directory)
-    node.fatal.add_done_callback(lambda _: stopping.set())
+    for future in (node.fatal, node.arrived):
+        future.add_done_callback(lambda _: stopping.set())
     runners = []
     link = None
     try:
@@ -67,6 +140,7 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
         gc.freeze()  # nor is what it made looked through again and again
         gc.enable()
         link = _serve_cluster(config, node, directory)
+        node.open_links(link)
         runner, http = await _serve_http(config, node)
         runners.append(runner)
         metrics = None
@@ -75,9 +149,11 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
             runners.append(runner)
         if await _before(stopping, _announce(config, directory, node, http, metrics)):
             await stopping.wait()
-        if stop_jobs and not node.fatal.done():
+        if stop_jobs and not (node.fatal.done() or node.arrived.done()):
             stopping.clear()  # the next signal, or the disk's end, is not waited behind a job
             await _before(stopping, _stop_jobs(node))
+        if not (node.fatal.done() or node.arrived.done()):
+            await node.leave()
     except JobdError:
         if not node.fatal.done():  # else it is but a consequence
             raise
@@ -92,6 +168,21 @@ async def _main(config: Config, directory: NodeDirectory, *, stop_jobs: bool) ->
             _log.info("stopped; attempts that go on without it: %d", node.state.count("attempt"))
     if node.fatal.done():
         raise node.fatal.result()
+    gc.unfreeze()
+    return _at_ports(config, node.addresses)
+
+
+def _at_ports(config: Config, bound: dict[str, str]) -> Config:
+    """Return the configuration with the ports that were bound: a restart in place keeps them."""
+    replace = msgspec.structs.replace
+    config = replace(
+        config,
+        http=replace(config.http, bind=bound.get("http", config.http.bind)),
+        cluster=replace(config.cluster, bind=bound.get("cluster", config.cluster.bind)),
+    )
+    if "metrics" not in bound:
+        return config
+    return replace(config, telemetry=replace(config.telemetry, metrics=bound["metrics"]))
 
 
 async def _before(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
@@ -114,6 +205,7 @@ def _serve_cluster(config: Config, node: Node, directory: NodeDirectory) -> Link
         node=directory.node_id,
         incarnation=directory.incarnation,
         auth_enabled=config.auth.enabled,
+        node_types=NODE_TYPES if config.cluster.enabled else (),
     )
     return link
 

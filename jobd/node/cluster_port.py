@@ -8,7 +8,10 @@ cluster.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from actors import addresses, limits
 from actors.core.audit import AuditDraft
@@ -26,7 +29,7 @@ from jobd.api.gateway import Gateway
 from jobd.api.message import ApiRequest
 from jobd.node.door import ApiDoor
 
-__all__ = ["FLAG", "open_cluster_port"]
+__all__ = ["FLAG", "endpoint", "open_cluster_port"]
 
 FLAG: Final = "--cluster"
 _LOOPBACK: Final = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "[::1]"}
@@ -40,26 +43,22 @@ def open_cluster_port(
     node: str,
     incarnation: int,
     auth_enabled: bool,
+    node_types: Iterable[type[msgspec.Struct]] = (),
 ) -> tuple[Link, str]:
     """Start what clients talk to and listen; return the link and HOST:PORT. Port 0 picks one.
 
-    Raises ConfigError for an address that is taken, or that isn't loopback.
+    `node_types` are what other nodes may send besides. Raises ConfigError for an address that is
+    taken, or that isn't loopback.
     """
-    name, port = address
-    if name not in _LOOPBACK:
-        raise ConfigError(
-            f"cluster.bind {name} is not loopback, and this node has no keys for other machines",
-            remedy=f"bind to 127.0.0.1 with {FLAG}",
-        )
     now_ms = host.clock.now_ms
     door = _Admission(gateway.view, gateway.audit, auth_enabled=auth_enabled, host=host)
     try:
         link = Link(
             host,
-            f"tcp://{_LOOPBACK[name]}:{port or '*'}",
+            endpoint(address),
             node=node,
             incarnation=incarnation,
-            vocabulary=_vocabulary(),
+            vocabulary=_vocabulary(node_types),
             admit=door.admit,
             on_refused=door.report,
         )
@@ -70,8 +69,19 @@ def open_cluster_port(
     return link, link.endpoint.removeprefix("tcp://")
 
 
-def _vocabulary() -> Vocabulary:
-    vocabulary = Vocabulary([ApiRequest, *DIRECTORY_TYPES])
+def endpoint(address: tuple[str, int]) -> str:
+    """Return what the port binds to. Raises ConfigError for what isn't loopback."""
+    name, port = address
+    if name not in _LOOPBACK:
+        raise ConfigError(
+            f"cluster.bind {name} is not loopback, and this node has no keys for other machines",
+            remedy=f"bind to 127.0.0.1 with {FLAG}",
+        )
+    return f"tcp://{_LOOPBACK[name]}:{port or '*'}"
+
+
+def _vocabulary(node_types: Iterable[type[msgspec.Struct]]) -> Vocabulary:
+    vocabulary = Vocabulary([ApiRequest, *DIRECTORY_TYPES, *node_types])
     vocabulary.expose(ApiRequest, "")  # the door knows what each route asks for
     expose_directory(vocabulary)
     return vocabulary

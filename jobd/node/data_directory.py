@@ -73,6 +73,11 @@ class NodeDirectory:
         """The id of the cluster: a node alone is one of its own."""
         return str(self._identity["cluster"])
 
+    def belong(self, cluster: str) -> None:
+        """Be of a cluster: durable when this returns. Raises DataDirectory."""
+        if cluster != self.cluster_id:
+            self._replace(self._identity | {"cluster": cluster})
+
     @property
     def incarnation(self) -> int:
         """The incarnation last taken."""
@@ -80,10 +85,12 @@ class NodeDirectory:
 
     def next_incarnation(self) -> int:
         """Take the next incarnation: durable when this returns. Raises DataDirectory."""
-        taken = self._identity | {"incarnation": self.incarnation + 1}
-        write_atomically(self.path / "node.json", json.dumps(taken).encode(), sync=True)
-        self._identity = taken
+        self._replace(self._identity | {"incarnation": self.incarnation + 1})
         return self.incarnation
+
+    def _replace(self, identity: dict[str, Any]) -> None:
+        write_atomically(self.path / "node.json", json.dumps(identity).encode(), sync=True)
+        self._identity = identity
 
     @property
     def run(self) -> Path:

@@ -39,6 +39,7 @@ def start_execution(
     capacity: NodeCapacity,
     port: ReconnectingPort,
     vault: Vault,
+    describe: Callable[[], NodeRecord],
 ) -> None:
     """Spawn the actors that run attempts, under one parent."""
     parent, node = addresses.EXECUTION, directory.node_id
@@ -57,7 +58,7 @@ def start_execution(
         lambda: NodeAgent(
             state,
             peers=peers,
-            describe=lambda: NodeRecord(capacity.name),
+            describe=describe,
             next_incarnation=directory.next_incarnation,
         ),
         parent,

@@ -23,21 +23,29 @@ from actors.backends.disk import disk_usage
 from actors.backends.job_logs import JobLogs
 from actors.consensus_replica import Settle
 from actors.core import buckets
+from actors.core.cluster_clock import ClusterClock
 from actors.core.homes import Homes
 from actors.core.peers import Peers
 from actors.core.sealing import Vault
 from actors.disk_watch import DiskWatch
 from actors.errors import JobdError, StorageFailed
+from actors.failure_detector import NodeSaying
 from actors.history import History
 from actors.home import Home
 from actors.model import keys
+from actors.model.codec import SCHEMA
 from actors.model.event import Event
 from actors.model.ids import make_id
-from actors.node_agent import ClaimsForbidden
+from actors.model.node import NodeRecord
+from actors.node_agent import ClaimsForbidden, Leave
+from actors.peer_door import PeerDoor
 from actors.run_log import RunLog
 from actors.runtime import LoopHost
+from actors.runtime.clock import SystemClock
+from actors.runtime.link import Link
 from actors.task_set import TaskSet
 from actors.wakeups import Wakeups
+from jobd import __version__
 from jobd.api.event_tail import EventTails
 from jobd.config import Config
 from jobd.node.audit import NodeAudit
@@ -48,6 +56,7 @@ from jobd.node.history_metrics import HistoryMetrics
 from jobd.node.history_process import HistoryProcess
 from jobd.node.job_traces import JobTraces
 from jobd.node.metrics import NodeMetrics
+from jobd.node.node_cluster import ClusterSource
 from jobd.node.otlp import open_export
 from jobd.node.past import NodePast
 from jobd.node.sampling import Sampler
@@ -55,9 +64,10 @@ from jobd.node.secrets import ready_secrets
 from jobd.node.wiring.actors import PinnedActors
 from jobd.node.wiring.backup import backups_of
 from jobd.node.wiring.capacity import own_capacity
-from jobd.node.wiring.cluster import start_replica
+from jobd.node.wiring.cluster import Told, start_cluster, start_replica
 from jobd.node.wiring.disk import open_disk
 from jobd.node.wiring.execution import start_execution, supervisor_port
+from jobd.node.wiring.links import NodeLinks
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.view import NodeSays
 
@@ -66,6 +76,7 @@ __all__ = ["Node"]
 _log: Final = logging.getLogger(__name__)
 _TASK_SET_IDLE_S: Final = 60.0
 _SETTLE_S: Final = 2.0
+_LEAVE_S: Final = 1.0
 _SHUTDOWN_S: Final = 2.0
 
 
@@ -80,12 +91,25 @@ class Node:
         self._capacity = own_capacity(directory.node_id, name, slots, config.node.labels)
         self._loop = asyncio.get_running_loop()
         self.fatal: asyncio.Future[JobdError] = self._loop.create_future()
-        self.host = LoopHost(on_fatal=self._gave_up)
+        self.arrived: asyncio.Future[None] = self._loop.create_future()  # go on from a snapshot
+        self._clock = ClusterClock(
+            SystemClock(), directory.node_id, wait_ms=config.cluster.failure_timeout_ms
+        )
+        self.host = LoopHost(clock=self._clock, on_fatal=self._gave_up)
         self._actors = PinnedActors(self.host)
         self.spans = open_export(config.telemetry.otlp_endpoint, directory.node_id)
         self._disk = open_disk(config, directory)
         self.state = self._disk.recovered.state
+        recovered = self._disk.recovered
+        self._group = recovered.group.finish(recovered.last_index, directory.next_incarnation())
         self.peers = Peers(directory.node_id)
+        self.links = NodeLinks(
+            self.host,
+            self.state,
+            directory.node_id,
+            lambda: self._group.epoch,
+            config.cluster.failure_timeout_ms / 1000,
+        )
         self.metrics = NodeMetrics(self.state)
         self.metrics.registry.register(self.spans)
         self._traces = JobTraces(self.state, self.spans.record)
@@ -105,6 +129,7 @@ class Node:
             name=name,
             engine=config.storage.engine,
             clock=self.host.clock,
+            peers=self.peers,
         )
         self.gateway = self._make_gateway()
 
@@ -119,17 +144,17 @@ class Node:
         """Spawn the actors, those first that others rest on."""
         actors, state, data = self._actors, self.state, self._directory.path
         homes = Homes(state, self.peers)
-        start_replica(
-            actors,
-            self._disk,
-            self._config,
-            self._directory,
-            fatal=self._storage_failed,
-            observe_fsync=self.metrics.observe_fsync,
-            observe_event=self._observe_event,
+        told = Told(
+            self._storage_failed,
+            self.metrics.observe_fsync,
+            self._observe_event,
+            lambda: self._loop.call_soon_threadsafe(self._has_arrived),
         )
+        parts = (self._disk, self._config, self._directory, self._group, self.links, told)
+        start_replica(actors, self.host, *parts)
         actors.spawn(addresses.WAKEUPS, lambda: Wakeups(state))
         actors.spawn(addresses.RUN_LOG, lambda: RunLog(JobLogs(data), self._artifacts))
+        actors.spawn(addresses.PEER_DOOR, PeerDoor)
         actors.spawn(addresses.DISK_WATCH, lambda: DiskWatch(partial(disk_usage, data)))
         self.host.entities(
             addresses.task_set(""),
@@ -139,6 +164,8 @@ class Node:
         actors.spawn(addresses.HISTORY, lambda: History(state, self._history, self._sampler()))
         actors.spawn(addresses.HOME, lambda: Home(state, self.peers))
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
+        if self._config.cluster.enabled:  # before the agent, which waits for contact
+            start_cluster(actors, *parts, peers=self.peers, clock=self._clock, says=self._saying)
         start_execution(
             actors,
             state,
@@ -147,8 +174,37 @@ class Node:
             capacity=self._capacity,
             port=self._port,
             vault=self._vault,
+            describe=self._describe,
         )
         self._expose()
+
+    def open_links(self, link: Link) -> None:
+        """Link up with the other nodes, over the port that is open now."""
+        if self._config.cluster.enabled:
+            self.links.open(link)
+
+    def _saying(self) -> NodeSaying:
+        return NodeSaying(
+            incarnation=self._directory.incarnation,
+            capacity=self._says.scheduler.capacity,
+            executed=self._group.index,
+            recorded=self._actors[addresses.HISTORY].recorded,
+            addresses=self.addresses,
+            version=__version__,
+        )
+
+    def _describe(self) -> NodeRecord:
+        settings, doors = self._config.cluster, self.addresses
+        return NodeRecord(
+            self._capacity.name,
+            address=settings.advertised(doors.get("cluster", "")),
+            http=doors.get("http", ""),
+            level=SCHEMA,
+        )
+
+    def _has_arrived(self) -> None:
+        if not self.arrived.done():
+            self.arrived.set_result(None)
 
     def _sampler(self) -> Sampler:
         node, slots = self._directory.node_id, self._capacity.slots_total
@@ -180,6 +236,8 @@ class Node:
             clock=self.host.clock,
             new_id=self._new_id,
             artifacts=self._artifacts,
+            peers=self.peers,
+            failure_timeout_ms=self._config.cluster.failure_timeout_ms,
             vault=self._vault,
             audit=self.audit,
             past=NodePast(self.host, self._history),
@@ -191,6 +249,12 @@ class Node:
                 node=says.node,
                 tails=self._tails,
                 stage_backup=backups.stage,
+            ),
+            cluster=ClusterSource(
+                own=says.node,
+                group=says.group,
+                capacities=lambda: says.scheduler.capacities,
+                join_keys=lambda _: (b"", ""),
             ),
         )
 
@@ -216,10 +280,18 @@ class Node:
         if not self.fatal.done():
             self.fatal.set_result(error)
 
+    async def leave(self) -> None:
+        """Have the others know at once, unless jobs go on without this node."""
+        try:
+            await self.host.ask(addresses.AGENT, Leave(), timeout_s=_LEAVE_S)
+        except JobdError as error:
+            _log.info("the others will find out by themselves: %s", error)
+
     async def stop(self) -> None:
         """End the actors; running jobs stay with the job supervisor.
 
         What the image lacks is in the log, so a disk that does not answer only costs a replay.
+        Raises JobdError when it was to go on from a snapshot, and an actor is in the files still.
         """
         await self._readying
         await self.audit.close(_SETTLE_S)
@@ -230,7 +302,10 @@ class Node:
         try:
             await asyncio.wait_for(self.host.shutdown(), _SHUTDOWN_S)
         except TimeoutError:
-            _log.warning("not every actor ended within %g s", _SHUTDOWN_S)
+            late = f"not every actor ended within {_SHUTDOWN_S:g} s"
+            if self.arrived.done():
+                raise JobdError(late, remedy="start the node again") from None
+            _log.warning("%s", late)
         await self._history.close()
         await asyncio.to_thread(self.spans.close, _SHUTDOWN_S)
         await self._port.close()

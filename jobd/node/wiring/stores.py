@@ -18,6 +18,7 @@ from actors.errors import ConfigError, Conflict, Corrupt, DataDirectory
 __all__ = [
     "engine_of",
     "export_store",
+    "holds_state",
     "import_store",
     "migrate_store",
     "open_events",
@@ -48,6 +49,11 @@ def engine_of(data: Path) -> str:
     if engine is None:
         raise DataDirectory(f"{data} holds no state", remedy="name a data directory with --data")
     return engine
+
+
+def holds_state(data: Path) -> bool:
+    """Say whether a data directory has an image."""
+    return _engine_of(data) is not None
 
 
 def open_store(engine: str, data: Path) -> StateStore:

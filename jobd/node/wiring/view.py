@@ -61,6 +61,7 @@ class NodeSays:
         """Return what `jobctl status` shows."""
         capacity = self.scheduler.capacity
         jobs = self._actors[addresses.HOME].jobs_by_state
+        group = self.group()
         return NodeStatus(
             node=self._directory.node_id,
             name=self._name,
@@ -72,7 +73,14 @@ class NodeSays:
             jobs={state: count for state, count in jobs.items() if count},
             storage={"engine": self._engine, **self._store.stats()},
             read_only=self._actors[addresses.REPLICA].read_only,
+            role=group.role,
+            epoch=group.epoch.number,
+            nodes_alive=len(self._peers.alive()),
+            isolated_ms=self._isolated_ms(),
         )
+
+    def _isolated_ms(self) -> int:
+        return self._peers.isolated_ms(int(self._clock.monotonic_s() * 1000))
 
     def node(self) -> NodeView:
         """Return this node as it looks to the cluster."""
@@ -100,7 +108,7 @@ class NodeSays:
         agent: NodeAgent = self._actors[addresses.AGENT]
         if agent.waits_for:
             return False, f"waits for {agent.waits_for}"
-        isolated_ms = self._peers.isolated_ms(int(self._clock.monotonic_s() * 1000))
+        isolated_ms = self._isolated_ms()
         if isolated_ms:
             return False, f"has heard no majority of the voters for {isolated_ms // 1000} s"
         return True, ""
