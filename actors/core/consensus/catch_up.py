@@ -74,6 +74,10 @@ class CatchUp:
         place = self.places.get(node)
         return place.executed if place is not None else 0
 
+    def ahead(self) -> list[str]:
+        """Return who has executed more than this node."""
+        return [n for n, place in self.places.items() if place.executed > self._past.index]
+
     def kept_from(self, members: Iterable[str], me: str, imaged: int, now_ms: int) -> int:
         """Return up to which index commands may go (W4)."""
         upto = imaged

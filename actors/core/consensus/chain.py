@@ -242,9 +242,10 @@ class Chain:
         if isinstance(self._group, Solo):
             return
         alive = self._alive.nodes if self._alive is not None else None
+        ahead = self._catch_up.ahead()  # of a later epoch there may be other voters
         voters = [
             node
-            for node in self._epoch.nodes
+            for node in dict.fromkeys((*self._epoch.nodes, *ahead))
             if node != self._node and (alive is None or node in alive)
         ]
         is_learner = isinstance(self._group, Learner)
