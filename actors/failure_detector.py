@@ -158,8 +158,9 @@ class Detector(StoreActor):
         yield After(max(0, self._core.due_ms - now_ms) / 1000, _Tick(), key="tick")
 
     def _beat(self, now_ms: int) -> Iterator[Effect]:
-        heartbeat = self._heartbeat(now_ms)
-        for node in sorted(self._linked() - {self._node}):
+        linked = self._linked() - {self._node}
+        heartbeat = self._heartbeat(now_ms) if linked else None
+        for node in sorted(linked):
             yield Tell(f"{SCHEME}{node}{addresses.DETECTOR}", heartbeat)
         self._told_agent = None  # an agent that began anew hears it soon
 

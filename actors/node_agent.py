@@ -21,7 +21,7 @@ import msgspec
 
 from actors import addresses
 from actors.consensus_replica import SubmitTxn
-from actors.core import job, session
+from actors.core import job, node_state, session
 from actors.core.launch import late_ending
 from actors.core.peers import Peers
 from actors.core.store.txn import Committed, Conflict, Txn
@@ -313,7 +313,8 @@ class NodeAgent(StoreActor):
 
     def _put_record(self) -> Iterator[Effect]:
         """Put what the node says of itself, if that has changed: where it is reached, above all."""
-        txn = session.describe(self.view, self._node, self._describe(), self.clock.now_ms())
+        said, now_ms = self._describe(), self.clock.now_ms()
+        txn = node_state.describe(self.view, self._node, said, now_ms=now_ms)
         if txn is not None and not self._is_describing:
             self._is_describing = True
             yield Ask(addresses.REPLICA, SubmitTxn(txn), _Describe(), timeout_s=None)

@@ -5,7 +5,7 @@ S1  A new session always has a new incarnation, durable before it is put, also w
 S2  A loss names the session that it ends: it never ends the next one (I-l).
 S3  Until its own session is applied in its view, a node claims nothing and sends its job supervisor
     nothing.
-S4  What a node says of itself is put beside its session; what an operator said of it stays.
+S4  What a node says of itself is put beside its session (`node_state.describe`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.core.node_state import describe
 from actors.core.store.txn import Check, Txn, absent, at
 from actors.core.view import View
 from actors.model import keys
@@ -22,7 +23,7 @@ from actors.model.event import EventDraft
 from actors.model.node import NodeRecord
 from actors.model.session import Session
 
-__all__ = ["describe", "end_session", "is_superseded", "open_session", "session_revision"]
+__all__ = ["end_session", "is_superseded", "open_session", "session_revision"]
 
 
 def open_session(
@@ -41,27 +42,13 @@ def open_session(
     assert not is_superseded(view, node, incarnation), "a later incarnation has this identity"
     key = keys.session(node)
     session = Session("up", incarnation, now_ms, name)
-    described = describe(view, node, record, now_ms) if record is not None else None
+    described = describe(view, node, record, now_ms=now_ms) if record is not None else None
     return Txn(
         checks=(_as_known(view, key), *(described.checks if described else ())),
         ops=((key, encode(session)), *(described.ops if described else ())),
         events=(EventDraft("jobd:node:joined", key, {"node": node, "name": name}),),
         now_ms=now_ms,
     )
-
-
-def describe(view: View, node: str, record: NodeRecord, now_ms: int) -> Txn | None:
-    """Return the transaction that puts what a node says of itself (S4), None when it stands."""
-    key = keys.node(node)
-    known = view.get(key)
-    if known is not None:
-        before: NodeRecord = known.noun
-        record = msgspec.structs.replace(
-            record, cordoned=before.cordoned, drain=before.drain, drain_by_ms=before.drain_by_ms
-        )
-        if record == before:
-            return None
-    return Txn(checks=(_as_known(view, key),), ops=((key, encode(record)),), now_ms=now_ms)
 
 
 def _as_known(view: View, key: str) -> Check:

@@ -91,15 +91,16 @@ def lose(view: View, attempt_key: str, *, now_ms: int, rand: float) -> Txn | Non
 
 
 def loss_due_at(view: View, attempt_key: str) -> int | None:
-    """When an attempt's loss is to be handled; None while its node's session is not lost.
+    """When an attempt's loss is to be handled; None while its node's session is up.
 
+    A node leaves without attempts, but a claim may have been under way: that one is lost as well.
     `wait` counts from the stamp in the session record; with a stop asked for it is over at once.
     """
     attempt = view.get(attempt_key)
     if attempt is None:
         return None
     session = view.get(keys.session(attempt.noun.node))
-    if session is None or session.noun.state != "lost":
+    if session is None or session.noun.state == "up":
         return None
     job_id, index, _ = keys.attempt_parts(attempt_key)
     work = load(view, job_id, index)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from actors.consensus_replica import Barrier, Nudge, SubmitTxn, Subscribe
+from actors import addresses
+from actors.consensus_replica import Barrier, Nudge, Published, SubmitTxn, Subscribe
 from actors.core.consensus.group import Alive
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, SessionRef, Txn
@@ -158,7 +159,10 @@ class SharedReplica(LoopActor):
                 for kept in early:
                     yield from self._submit(*kept)
             yield Reply(reply, result)
-        self.events.extend(self._state.take_events())
+        events = self._state.take_events()
+        if events:
+            self.events.extend(events)
+            yield Tell(addresses.EVENT_BUS, Published(tuple(events)))
         if self._state.revision != before:
             for subscriber in self._subscribers:
                 yield Tell(subscriber, Nudge())

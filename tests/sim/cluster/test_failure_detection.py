@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from typing import Any
 
@@ -16,13 +15,11 @@ from actors.executor_slot import CutOff
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.job import Attempt
-from actors.runtime import Faults
+from tests.sim.cluster.contact import FIVE, LOSSY, run_seed
 from tests.sim.cluster.host import at
 from tests.sim.cluster.nodes import TIMEOUT_MS, Cluster
 
 TIMEOUT_S = TIMEOUT_MS / 1000
-FIVE = ("a", "b", "c", "d", "e")
-LOSSY = Faults(drop=0.05, duplicate=0.05, reorder=0.2, min_delay_s=0.001, max_delay_s=0.3)
 
 
 def booted(seed: int, **more: Any) -> Cluster:
@@ -60,7 +57,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert trace(5) != trace(6)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_dead_node_is_lost_within_the_timeout_and_a_second(seed: int) -> None:
     rng = random.Random(seed)
     voters = rng.choice((("a", "b", "c"), FIVE))
@@ -84,59 +81,12 @@ def test_a_dead_node_is_lost_within_the_timeout_and_a_second(seed: int) -> None:
     assert cluster.told("jobd:leader:changed") == ["a", leader, "a"][: 1 + 2 * (leader != "a")]
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_who_is_in_contact_with_a_majority_is_never_lost(seed: int) -> None:
-    """The others of it are cut off one way or both, stopped, killed, and their clocks set."""
-    rng = random.Random(seed)
-    voters = rng.choice((("a", "b", "c"), FIVE))
-    cluster = booted(seed, voters=voters, workers=("w",), faults=LOSSY)
-    well = [*rng.sample(voters, len(voters) // 2 + 1), "w"]
-    ill = [voter for voter in voters if voter not in well]
-    end_s = cluster.host.clock.elapsed_s + 60
-    while cluster.host.clock.elapsed_s < end_s:
-        cluster.run(rng.uniform(0.1, 4))
-        _harm(cluster, rng.choice(ill), rng)
-        for name in well:
-            node = cluster.nodes[name]
-            off_ms = node.clock.now_ms() - cluster.host.true_ms
-            assert abs(off_ms) < 500, (name, off_ms)
-            assert node.peers.keeps_time, name
-            assert node.session == "up"
-    assert not set(well) & set(cluster.told("jobd:node:lost"))
-    cluster.host.heal()
-    cluster.boot()
-    cluster.run(20)
-    assert cluster.settle()
-    leaders = cluster.told("jobd:leader:changed")
-    assert leaders[-1] == "a"
-    assert all(before != after for before, after in itertools.pairwise(leaders))
-    assert all(abs(e.time_ms - cluster.host.true_ms) < 150_000 for e in cluster.events)
-
-
-def _harm(cluster: Cluster, name: str, rng: random.Random) -> None:
-    """Do something to a node that is not of the majority."""
-    others = [other for other in cluster.machines if other != name]
-    match rng.randrange(7):
-        case 0:
-            cluster.host.pause(name, rng.uniform(0.5, 15))
-        case 1 if name in cluster.nodes:
-            cluster.crash(name)
-        case 2 if name not in cluster.nodes:
-            cluster.boot(name)
-        case 3:
-            cluster.host.heal()
-        case 4:
-            for other in rng.sample(others, rng.randint(1, len(others))):
-                cluster.host.cut(name, other)
-        case 5:
-            for other in rng.sample(others, rng.randint(1, len(others))):
-                cluster.host.cut(other, name)
-        case _:
-            steps_ms = (600, -600, 3_600_000, -3_600_000, 10**12, -(10**12))
-            cluster.machines[name].off_ms += rng.choice(steps_ms)
-
-
 @pytest.mark.parametrize("seed", range(6))
+def test_who_is_in_contact_with_a_majority_is_never_lost(seed: int) -> None:
+    run_seed(seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_a_node_that_stood_still_accuses_nobody_and_takes_a_new_session(seed: int) -> None:
     rng = random.Random(seed)
     cluster = booted(seed)
@@ -163,7 +113,7 @@ def test_when_all_stand_still_nobody_is_lost(still_s: float) -> None:
     assert cluster.told("jobd:leader:changed") == ["a"]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(6))
 def test_when_all_were_cut_off_from_all_nobody_is_lost(seed: int) -> None:
     """A switch that was started anew: the first heartbeat behind it accuses nobody."""
     rng = random.Random(seed)
@@ -177,7 +127,7 @@ def test_when_all_were_cut_off_from_all_nobody_is_lost(seed: int) -> None:
     assert cluster.told("jobd:node:lost") == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_link_that_flaps_is_no_loss(seed: int) -> None:
     cluster = booted(seed)
     for _ in range(10):
@@ -212,7 +162,7 @@ def test_a_node_that_is_cut_off_knows_it_and_starts_nothing(way: str) -> None:
     cluster.run(3)
     assert CutOff(False) in node.scheduler.told
     assert node.peers.isolated_ms(now_ms) == 0
-    assert node.agent.waits_for == ""
+    assert cluster.is_ready
 
 
 def test_without_a_majority_nothing_is_proposed() -> None:

@@ -227,6 +227,16 @@ def test_loss_waits_and_a_return_ends_it(given: Given) -> None:
     given.finish(attempt)
 
 
+def test_a_claim_that_came_before_its_node_left_is_lost_with_it(given: Given) -> None:
+    job_id = given.accept(node_lost=NodeLost(0, "requeue"))
+    attempt = given.claim(job_id)
+    given.commit(session.end_session(given.state, NODE, "left", given.now))
+    assert job.due_at(given.state, attempt) == given.now
+    given.due(attempt)
+    assert given.job(job_id).state == "pending"
+    assert given.state.get(attempt) is None
+
+
 def test_a_cancelled_attempt_of_a_lost_node_does_not_wait(given: Given) -> None:
     job_id = given.accept(node_lost=NodeLost(5000, "requeue"))
     attempt = given.claim(job_id)
