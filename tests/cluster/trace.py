@@ -44,10 +44,10 @@ class Trace:
             self.counts["jobs answered again" if again else "jobs accepted"] += 1
         self.write("job", id=job_id, idempotent=idempotent)
 
-    def write(self, kind: str, **line: Any) -> None:
+    def write(self, entry: str, /, **line: Any) -> None:
         """Write a line to the file, if there is one."""
         if self._file is not None:
-            text = json.dumps({"kind": kind, **line}, default=str) + "\n"
+            text = json.dumps({"entry": entry, **line}, default=str) + "\n"
             with self._lock:
                 self._file.write(text)
                 self._file.flush()
