@@ -20,6 +20,7 @@ from jobd.api import (
     job_plan,
     job_views,
     jobs,
+    join_tokens,
     kv,
     message,
     node_views,
@@ -27,7 +28,7 @@ from jobd.api import (
     tokens,
 )
 from jobd.client import Client, follow, node_operations
-from jobd.client.sections import KeyValues, Secrets, Tokens
+from jobd.client.sections import KeyValues, Members, Secrets, Tokens
 
 __all__ = ["client_page"]
 
@@ -44,6 +45,7 @@ SECTIONS: tuple[tuple[str, type, str], ...] = (
     ("client.kv", KeyValues, "kv."),
     ("client.secrets", Secrets, "secrets."),
     ("client.tokens", Tokens, "tokens."),
+    ("client.members", Members, "members."),
 )
 MODULES: tuple[ModuleType, ...] = (
     actor_tree,
@@ -56,6 +58,7 @@ MODULES: tuple[ModuleType, ...] = (
     job_plan,
     job_views,
     jobs,
+    join_tokens,
     kv,
     message,
     node_operations,

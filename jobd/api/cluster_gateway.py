@@ -6,10 +6,13 @@ Changes raise what writes do: NoQuorum, OutcomeUnknown, Busy, ReadOnly.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jobd.api.cluster_views import ClusterView
 from jobd.api.node_views import DrainMode, NodeView
+
+if TYPE_CHECKING:
+    from jobd.api.gateway import MintedToken, RequestKey
 
 __all__ = ["ClusterGateway"]
 
@@ -44,3 +47,9 @@ class ClusterGateway(Protocol):
 
     async def remove_member(self, node: str) -> int:
         """Make a voter one no more, or forget a worker that is gone. Raises NotFound, Conflict."""
+
+    async def create_join_token(self, ttl_ms: int, *, request: RequestKey) -> MintedToken:
+        """Make a token for one node that is to join, once. Raises Busy, IdempotencyMismatch."""
+
+    async def revoke_join_token(self, token_id: str) -> int:
+        """Delete a join token. Raises NotFound."""

@@ -6,9 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from jobd.api.stamp import Stamp
-
-__all__ = ["ClusterView", "ConsensusView", "JoinTokenView", "Member", "QuorumView"]
+__all__ = ["ClusterView", "ConsensusView", "Member", "QuorumView"]
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +58,8 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster as the answering node sees it: one that is `solo` is all of it.
 
     `reachable` says whether that node hears a majority of the voters, `isolated_ms` since when it
-    does not. `leader` starts the recovery of what others left; it decides nothing alone.
+    does not. `leader` starts the recovery of what others left; it decides nothing alone. `warning`
+    says what is unwise about the present members.
     """
 
     mode: Literal["solo", "cluster"]
@@ -74,13 +73,5 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     isolated_ms: int
     consensus: ConsensusView
     members: list[Member]
+    warning: str
     revision: int
-
-
-class JoinTokenView(msgspec.Struct, frozen=True, kw_only=True):
-    """A one-time token for a node that is to join, without its secret."""
-
-    id: str
-    role: Literal["voter", "worker"]
-    created_at: Stamp
-    expires_at: Stamp

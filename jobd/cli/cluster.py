@@ -33,6 +33,11 @@ _MEMBERS: Final[tuple[Column, ...]] = (
     ("LAG", lambda item: str(item["lag"])),
     ("ADDRESS", lambda item: item["address"]),
 )
+_TOKENS: Final[tuple[Column, ...]] = (
+    ("ID", lambda item: item["id"]),
+    ("CREATED", lambda item: item["created_at"]),
+    ("EXPIRES", lambda item: item["expires_at"]),
+)
 
 
 @click.group(invoke_without_command=True)
@@ -90,6 +95,46 @@ def remove(session: Session, references: tuple[str, ...]) -> None:
         note(f"node/{reference} removed")
 
 
+@cluster.group()
+def token() -> None:
+    """Make one-time tokens for nodes that are to join."""
+
+
+@token.command("create")
+@click.option("--ttl", default="1h", show_default=True, help="How long it is valid: 10m.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the token.")
+@output_option
+@pass_session
+def token_create(session: Session, ttl: str, quiet: bool, form: str) -> None:
+    """Make a token that lets one empty node join. It is shown this once."""
+    made = session.client.submit("/cluster/join-tokens", body={"ttl": ttl}).json
+    if form == "table":
+        click.echo(made["token"])
+        if not quiet:
+            note("  Start the node with it: `jobd start --join HOST:PORT --join-token TOKEN`.")
+    else:
+        print_one(form, made, name=f"join-token/{made['id']}")
+
+
+@token.command("list")
+@output_option
+@pass_session
+def token_list(session: Session, form: str) -> None:
+    """List the tokens that were not used."""
+    body = session.client.get("/cluster/join-tokens")
+    print_items(form, body, kind="join-token", columns=_TOKENS)
+
+
+@token.command("revoke")
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@pass_session
+def token_revoke(session: Session, ids: tuple[str, ...]) -> None:
+    """Revoke tokens."""
+    for token_id in ids:
+        session.client.request("DELETE", f"/cluster/join-tokens/{token_id}")
+        note(f"join-token/{token_id} revoked")
+
+
 def _lines(body: dict[str, Any]) -> list[str]:
     """Return the cluster for a person: a few lines, then its members."""
     quorums, consensus = body["quorums"], body["consensus"]
@@ -103,6 +148,7 @@ def _lines(body: dict[str, Any]) -> list[str]:
         f"commands   {consensus['executed']} executed; {consensus['fast']} fast,"
         f" {consensus['slow']} slow, {consensus['recovered']} recovered by this node",
         f"stability  {consensus['stable_lag']} wait, the oldest for {consensus['unstable_ms']} ms",
+        *([f"warning    {body['warning']}"] if body["warning"] else []),
         "",
         *table_lines(_MEMBERS, body["members"]),
     ]

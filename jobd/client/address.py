@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from actors.errors import ActorUnavailable, InvalidInput
+from jobd.api.node_views import NodeView
 from jobd.discovery import LocalNode, local_nodes, node_in
 
-__all__ = ["DEFAULT_ADDRESS", "GIVEN", "Target", "find_nodes"]
+__all__ = ["DEFAULT_ADDRESS", "GIVEN", "Target", "find_nodes", "others_of"]
 
 GIVEN: Final = "given"
 DEFAULT_ADDRESS: Final = "127.0.0.1:7800"
@@ -58,6 +59,26 @@ def find_nodes(
     for node in _candidates(env):
         return Target(_cluster_of(node), token or node.token or "", node.data)
     return Target((DEFAULT_ADDRESS,), token or "", "default")
+
+
+def others_of(nodes: Iterable[NodeView], here: str) -> tuple[str, ...]:
+    """Return where other nodes are, as far as they can be reached from where `here` is.
+
+    Another machine's loopback is not ours, and an address of all interfaces names none.
+    """
+    found = (node.addresses.get("cluster", "") for node in nodes if node.state == "up")
+    usable = (text for text in found if _ADDRESS.fullmatch(text) and not _is_anywhere(text))
+    local = _is_loopback(here)
+    return tuple(_normal(text) for text in usable if local or not _is_loopback(text))
+
+
+def _is_anywhere(address: str) -> bool:
+    return address.rpartition(":")[0].strip("[]") in ("", "0.0.0.0", "::")  # noqa: S104 - refused
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _candidates(env: Mapping[str, str]) -> Iterator[LocalNode]:

@@ -21,6 +21,7 @@ from jobd.client.flow import Flow
 from jobd.client.follow import Follow, Gap, items_of
 from jobd.client.handles import NAMESPACE, connect_actors, find_actor
 from jobd.client.operation import Again, Operation, as_it_is, operation
+from jobd.client.others import NODES, others_told
 from jobd.client.retry import TIMEOUT_S, Nodes, Retry
 
 if TYPE_CHECKING:
@@ -235,7 +236,9 @@ class AsyncCalls:
                 address, token = self.address, self._nodes.token
                 connection = await AsyncConnection.open(self._context, address, token)
                 self._connection = connection
-                self._nodes.reached = True
+                if not self._nodes.reached:
+                    answer = await connection.ask(NODES.request, self._timeout_s, NODES.to)
+                    self._nodes.met(others_told(answer, address))
         return connection
 
     def _is_good(self, connection: AsyncConnection) -> bool:

@@ -21,7 +21,7 @@ from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
 from jobd.client.artifact import Destination, Writer
 from jobd.client.async_calls import AsyncCalls
-from jobd.client.async_sections import AsyncKeyValues, AsyncSecrets, AsyncTokens
+from jobd.client.async_sections import AsyncKeyValues, AsyncMembers, AsyncSecrets, AsyncTokens
 from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
@@ -49,6 +49,7 @@ class AsyncClient(AsyncCalls):
         self.kv = AsyncKeyValues(self)
         self.secrets = AsyncSecrets(self)
         self.tokens = AsyncTokens(self)
+        self.members = AsyncMembers(self)
 
     # -- jobs
 
@@ -232,14 +233,6 @@ class AsyncClient(AsyncCalls):
     ) -> NodeView:
         """Cordon a node and empty it: let what runs finish, or requeue it. Raises NotFound."""
         return await self.call(nodes.drain_node(node, mode, deadline))
-
-    async def add_member(self, node: str) -> ClusterView:
-        """Make a node that follows a voter. Raises NotFound, Conflict."""
-        return await self.call(nodes.add_member(node))
-
-    async def remove_member(self, node: str) -> None:
-        """Make a voter one no more, or forget a node that is gone. Raises NotFound, Conflict."""
-        return await self.call(nodes.remove_member(node))
 
     def list_actors(
         self, prefix: str = "", *, node: str | None = None

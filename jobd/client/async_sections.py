@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from jobd.api.cluster_views import ClusterView
+from jobd.api.join_tokens import JoinTokenView
 from jobd.api.kv import KvItem
 from jobd.api.secrets import SecretPut, SecretView
 from jobd.api.tokens import Minted, TokenView
@@ -16,7 +18,7 @@ from jobd.client.node_operations import Stored
 if TYPE_CHECKING:
     from jobd.client.async_calls import AsyncCalls
 
-__all__ = ["AsyncKeyValues", "AsyncSecrets", "AsyncTokens"]
+__all__ = ["AsyncKeyValues", "AsyncMembers", "AsyncSecrets", "AsyncTokens"]
 
 
 class AsyncKeyValues:
@@ -88,3 +90,30 @@ class AsyncTokens:
     async def revoke(self, token_id: str) -> None:
         """Revoke a token. Raises NotFound."""
         return await self._client.call(nodes.revoke_token(token_id))
+
+
+class AsyncMembers:
+    """Who votes, and who may join."""
+
+    def __init__(self, client: AsyncCalls) -> None:
+        self._client = client
+
+    async def add(self, node: str) -> ClusterView:
+        """Make a node that follows a voter. Raises NotFound, Conflict."""
+        return await self._client.call(nodes.add_member(node))
+
+    async def remove(self, node: str) -> None:
+        """Make a voter one no more, or forget a node that is gone. Raises NotFound, Conflict."""
+        return await self._client.call(nodes.remove_member(node))
+
+    async def create_token(self, *, ttl: str = "1h") -> Minted:
+        """Make a token that lets one empty node join; its text comes once."""
+        return await self._client.call(nodes.create_join_token(ttl, mint_key()))
+
+    async def list_tokens(self) -> list[JoinTokenView]:
+        """Return the join tokens that were not used."""
+        return (await self._client.call(nodes.list_join_tokens())).items
+
+    async def revoke_token(self, token_id: str) -> None:
+        """Revoke a join token. Raises NotFound."""
+        return await self._client.call(nodes.revoke_join_token(token_id))

@@ -24,7 +24,7 @@ from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
 from jobd.client.retry import TIMEOUT_S
-from jobd.client.sections import KeyValues, Secrets, Tokens
+from jobd.client.sections import KeyValues, Members, Secrets, Tokens
 
 __all__ = ["Client"]
 
@@ -53,6 +53,7 @@ class Client(Calls):
         self.kv = KeyValues(self)
         self.secrets = Secrets(self)
         self.tokens = Tokens(self)
+        self.members = Members(self)
 
     # -- jobs
 
@@ -237,14 +238,6 @@ class Client(Calls):
     ) -> NodeView:
         """Cordon a node and empty it: let what runs finish, or requeue it. Raises NotFound."""
         return self.call(nodes.drain_node(node, mode, deadline))
-
-    def add_member(self, node: str) -> ClusterView:
-        """Make a node that follows a voter. Raises NotFound, Conflict."""
-        return self.call(nodes.add_member(node))
-
-    def remove_member(self, node: str) -> None:
-        """Make a voter one no more, or forget a node that is gone. Raises NotFound, Conflict."""
-        return self.call(nodes.remove_member(node))
 
     def list_actors(
         self, prefix: str = "", *, node: str | None = None

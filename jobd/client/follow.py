@@ -18,7 +18,10 @@ _NOW: Final = 2**31  # behind every event of a revision
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Something of a stream is lost: it was no longer kept. `what` says from where to where."""
+    """Something of a stream is missing: `what` says from where to where.
+
+    It was no longer kept, or its `node` can't be reached; what runs there is told once it can.
+    """
 
     what: dict[str, Any]
 
@@ -54,7 +57,7 @@ class Follow(Generic[T]):
         if item.event == self._ends_with:
             self.is_over = True
             return None
-        if item.event == "gap":
+        if item.event in ("gap", "unreachable"):
             return Gap(msgspec.json.decode(item.data))
         kind = self._kinds.get(item.event)
         return None if kind is None else msgspec.json.decode(item.data, type=kind)

@@ -16,6 +16,7 @@ from jobd.api.cluster import NodePage
 from jobd.api.cluster_views import ClusterView
 from jobd.api.events import Emitted, EventPageView
 from jobd.api.gateway import NodeStatus
+from jobd.api.join_tokens import JoinTokenPage
 from jobd.api.kv import KvItem, KvPage
 from jobd.api.message import ApiReply
 from jobd.api.node_views import DrainMode, NodeView
@@ -27,6 +28,7 @@ __all__ = [
     "Stored",
     "add_member",
     "cordon_node",
+    "create_join_token",
     "create_token",
     "delete_secret",
     "delete_value",
@@ -39,6 +41,7 @@ __all__ = [
     "inspect_actor",
     "list_actors",
     "list_events",
+    "list_join_tokens",
     "list_nodes",
     "list_secrets",
     "list_tokens",
@@ -47,6 +50,7 @@ __all__ = [
     "put_secret",
     "put_value",
     "remove_member",
+    "revoke_join_token",
     "revoke_token",
     "run_query",
     "stream_events",
@@ -102,6 +106,22 @@ def add_member(node: str) -> Operation[ClusterView]:
 def remove_member(node: str) -> Operation[None]:
     """Make a voter one no more, or forget a node that is gone."""
     return operation("remove_member", nothing, params={"id": node}, again="once")
+
+
+def create_join_token(ttl: str, key: str) -> Operation[Minted]:
+    """Make a token for one node that is to join."""
+    body = msgspec.json.encode({"ttl": ttl})
+    return operation("create_join_token", reads_as(Minted), body=body, key=key)
+
+
+def list_join_tokens() -> Operation[JoinTokenPage]:
+    """Return the join tokens that were not used."""
+    return operation("list_join_tokens", reads_as(JoinTokenPage))
+
+
+def revoke_join_token(token_id: str) -> Operation[None]:
+    """Revoke a join token."""
+    return operation("revoke_join_token", nothing, params={"id": token_id}, again="once")
 
 
 def list_actors(

@@ -11,6 +11,7 @@ from typing import Final
 import zmq
 
 from jobd.client.connection import Connection
+from jobd.client.others import NODES, others_told
 from jobd.client.retry import Nodes
 
 __all__ = ["Pool"]
@@ -86,10 +87,12 @@ class Pool:
                 connection.close()
         try:
             made = Connection(self._context, address, self._nodes.token, timeout_s)
+            if not self._nodes.reached:
+                answer = made.ask(NODES.request, timeout_s, NODES.to)
+                self._nodes.met(others_told(answer, address))
         except BaseException:
             with self._lock:
                 self._busy -= 1
             self._end_if_last()
             raise
-        self._nodes.reached = True
         return made

@@ -39,19 +39,21 @@ _LONGEST_PAUSE_S: Final = 2.0
 class Nodes:
     """The nodes of a cluster: one address is used until it fails, then the next.
 
-    Addresses that nobody named are looked for again, by `locate`, when one fails.
+    Addresses that nobody named are looked for again, by `locate`, when one fails. Behind those that
+    were named or found come the ones that a node told of.
     """
 
     def __init__(self, locate: Callable[[], Target]) -> None:
         self._locate = locate
         self._target = locate()
         self.reached = False  # whether any of them ever answered
+        self._told: tuple[str, ...] = ()
         self._turn = 0
 
     @property
     def current(self) -> str:
         """The address to use."""
-        return self._target.addresses[self._turn % self.count]
+        return self._all[self._turn % self.count]
 
     @property
     def token(self) -> str:
@@ -61,7 +63,16 @@ class Nodes:
     @property
     def count(self) -> int:
         """How many addresses there are."""
-        return len(self._target.addresses)
+        return len(self._all)
+
+    @property
+    def _all(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self._target.addresses, *self._told)))
+
+    def met(self, others: tuple[str, ...]) -> None:
+        """A node has answered, and told where the others are."""
+        self.reached = True
+        self._told = self._told or others
 
     def failed(self, address: str) -> None:
         """Go on to the next address, unless another thread has done so already."""

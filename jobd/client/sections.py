@@ -6,6 +6,8 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from jobd.api.cluster_views import ClusterView
+from jobd.api.join_tokens import JoinTokenView
 from jobd.api.kv import KvItem
 from jobd.api.secrets import SecretPut, SecretView
 from jobd.api.tokens import Minted, TokenView
@@ -16,7 +18,7 @@ from jobd.client.node_operations import Stored
 if TYPE_CHECKING:
     from jobd.client.calls import Calls
 
-__all__ = ["KeyValues", "Secrets", "Tokens"]
+__all__ = ["KeyValues", "Members", "Secrets", "Tokens"]
 
 
 class KeyValues:
@@ -86,3 +88,30 @@ class Tokens:
     def revoke(self, token_id: str) -> None:
         """Revoke a token. Raises NotFound."""
         return self._client.call(nodes.revoke_token(token_id))
+
+
+class Members:
+    """Who votes, and who may join."""
+
+    def __init__(self, client: Calls) -> None:
+        self._client = client
+
+    def add(self, node: str) -> ClusterView:
+        """Make a node that follows a voter. Raises NotFound, Conflict."""
+        return self._client.call(nodes.add_member(node))
+
+    def remove(self, node: str) -> None:
+        """Make a voter one no more, or forget a node that is gone. Raises NotFound, Conflict."""
+        return self._client.call(nodes.remove_member(node))
+
+    def create_token(self, *, ttl: str = "1h") -> Minted:
+        """Make a token that lets one empty node join; its text comes once."""
+        return self._client.call(nodes.create_join_token(ttl, mint_key()))
+
+    def list_tokens(self) -> list[JoinTokenView]:
+        """Return the join tokens that were not used."""
+        return self._client.call(nodes.list_join_tokens()).items
+
+    def revoke_token(self, token_id: str) -> None:
+        """Revoke a join token. Raises NotFound."""
+        return self._client.call(nodes.revoke_join_token(token_id))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from actors.core.consensus.group import GroupStatus
 from actors.core.consensus.quorums import Quorums
 from jobd.api.cluster_views import ClusterView, ConsensusView, Member, QuorumView
 from jobd.api.node_views import NodeView
 
-__all__ = ["cluster_view"]
+__all__ = ["cluster_view", "executed_by"]
+
+_TWO: Final = "of two voters none may fail: add a third"
+
+
+def executed_by(status: GroupStatus, nodes: Sequence[NodeView], node: str) -> dict[str, int]:
+    """Return how many commands each node has executed, as far as `node` knows."""
+    executed = {each.id: status.peers.get(each.id, each.executed) for each in nodes}
+    executed[node] = status.index
+    return executed
 
 
 def cluster_view(
@@ -25,8 +35,7 @@ def cluster_view(
     """Return the cluster as this node sees it now."""
     epoch = status.epoch
     quorums = Quorums.of(len(epoch.members), epoch.quorum_size)
-    executed = {each.id: status.peers.get(each.id, each.executed) for each in nodes}
-    executed[node] = status.index
+    executed = executed_by(status, nodes, node)
     furthest = max(executed.values())
     addresses = {member.node: member.address for member in epoch.members}
     members = [
@@ -71,5 +80,6 @@ def cluster_view(
             unstable_ms=status.unstable_ms,
         ),
         members=members,
+        warning=_TWO if quorums.n == 2 else "",
         revision=revision,
     )

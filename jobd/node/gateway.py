@@ -12,11 +12,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from actors import addresses, limits
-from actors.consensus_replica import Barrier
-from actors.core.consensus.group import GroupStatus
 from actors.core.job import cancel, evict
 from actors.core.peers import Peers
-from actors.core.placement import NodeCapacity
 from actors.core.ports import ArtifactStore
 from actors.core.sealing import Vault
 from actors.core.store.state import State
@@ -30,6 +27,7 @@ from actors.model.ids import id_time_ms
 from actors.model.job import TERMINAL
 from actors.model.spec import JobSpec
 from actors.model.token import Token, format_token, hash_secret
+from actors.replica_messages import Barrier
 from actors.runtime import Clock, LoopHost
 from actors.wakeups import ANYTHING
 from jobd.api.audit import Audit
@@ -48,7 +46,7 @@ from jobd.api.node_views import ActorView, NodeView
 from jobd.api.past import Past
 from jobd.node.actor_rows import ActorRows
 from jobd.node.contact import Contact
-from jobd.node.node_cluster import NodeCluster
+from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.peer_reader import PeerReader
 from jobd.node.reads import Reads
 from jobd.node.repeats import Repeats
@@ -73,8 +71,6 @@ class StatusSource(NamedTuple):
     node: Callable[[], NodeView]
     tails: EventTails
     stage_backup: Callable[[], Awaitable[StagedBackup]]
-    group: Callable[[], GroupStatus]
-    capacities: Callable[[], list[NodeCapacity]]
 
 
 class NodeGateway:
@@ -91,6 +87,7 @@ class NodeGateway:
         peers: Peers,
         failure_timeout_ms: int,
         source: StatusSource,
+        cluster: ClusterSource,
         vault: Vault,
         audit: Audit,
         past: Past,
@@ -102,18 +99,19 @@ class NodeGateway:
         self._source = source
         self._contact = contact = Contact(peers, clock, failure_timeout_ms)
         self._others = PeerReader(host, peers.node, peers.alive)
-        self._writer = Writer(host, contact, self._applied)
+        self._writer = Writer(host, contact)
+        self._repeats = Repeats(state, self._writer, clock=clock, new_id=new_id)
         self.cluster = NodeCluster(
             state,
             peers,
             self._writer,
+            self._repeats,
             contact,
-            clock,
-            own=self.node,
-            group=lambda: source.group(),
-            capacities=lambda: source.capacities(),
+            self._others,
+            clock=clock,
+            new_id=new_id,
+            source=cluster,
         )
-        self._repeats = Repeats(state, self._writer, clock=clock, new_id=new_id)
         self._actor_rows = ActorRows(host)
         self._secrets = Secrets(vault, state, self._writer, clock=clock)
         self._submissions = Submissions(
@@ -220,11 +218,6 @@ class NodeGateway:
         self._contact.check("what was acknowledged elsewhere is not known here")
         asked = self._host.ask(addresses.REPLICA, Barrier(), timeout_s=_BARRIER_S)
         await self._contact.answer(asked)
-
-    async def _applied(self, revision: int) -> None:
-        """Wait until a write that was ordered elsewhere is applied here, too."""
-        if self._state.revision < revision:
-            await self.wait_revision(revision - 1, _BARRIER_S)
 
     async def wait_revision(self, after: int, timeout_s: float) -> int:
         """Return once something newer than `after` is applied, or at the timeout."""

@@ -123,10 +123,15 @@ class PeerReader:
     # -- operations of the API at another node
 
     async def perform(
-        self, node: str, operation: str, params: dict[str, str], query: tuple[tuple[str, str], ...]
+        self,
+        node: str,
+        operation: str,
+        params: dict[str, str],
+        query: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
     ) -> ApiReply:
         """Have another node answer an operation. Raises its refusal, NodeUnreachable."""
-        request = ApiRequest(operation, params, query)
+        request = ApiRequest(operation, params, query, {}, body)
         try:
             value = await self._host.ask(f"jobd://{node}{addresses.API}", request, timeout_s=READ_S)
         except _AWAY as error:

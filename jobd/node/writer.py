@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from actors import addresses, limits
-from actors.consensus_replica import SubmitTxn
 from actors.core.store.txn import EXISTS, Committed, Stale, Txn
 from actors.errors import (
     ActorUnavailable,
@@ -17,6 +16,7 @@ from actors.errors import (
     OutcomeUnknown,
     PreconditionFailed,
 )
+from actors.replica_messages import ChangeEpoch, SubmitTxn
 from actors.runtime import LoopHost
 from actors.runtime.trace import CURRENT
 from jobd.node.contact import Contact
@@ -29,13 +29,9 @@ _SESSION_PAUSE_S: Final = 0.05
 class Writer:
     """Submits a door's transactions and waits until they are durable."""
 
-    def __init__(
-        self, host: LoopHost, contact: Contact, applied: Callable[[int], Awaitable[None]]
-    ) -> None:
-        """`applied` returns once a revision is applied at this node."""
+    def __init__(self, host: LoopHost, contact: Contact) -> None:
         self._host = host
         self._contact = contact
-        self._applied = applied
         self._under_way: set[tuple[str, str]] = set()  # (owner, idempotency key)
 
     async def write(
@@ -49,6 +45,7 @@ class Writer:
     ) -> Any:
         """Return the revision of what `decide` made of the view, or what else it returned.
 
+        It makes a Txn, or a ChangeEpoch.
         `key` is the request's idempotency key and `owner` whose it is. Raises InFlight while an
         earlier request with it has no answer; Busy after RULES_RETRIES conflicts; OutcomeUnknown,
         naming `key` and `job_id`, when the answer did not come in time, which ends as soon as the
@@ -68,11 +65,11 @@ class Writer:
     async def _write(self, decide: Callable[[], Any], key: str, job_id: str, frees: bool) -> Any:
         for _ in range(limits.RULES_RETRIES):
             txn = decide()
-            if not isinstance(txn, Txn):
+            if not isinstance(txn, Txn | ChangeEpoch):
                 return txn
             self._contact.check("the write was not submitted")
             try:
-                message = SubmitTxn(txn, grows=not frees)
+                message = SubmitTxn(txn, grows=not frees) if isinstance(txn, Txn) else txn
                 asked = self._host.ask(addresses.REPLICA, message, trace=CURRENT.get())
                 result = await self._contact.answer(asked)
             except (AskTimeout, ActorUnavailable) as error:
@@ -83,7 +80,6 @@ class Writer:
                     remedy="send it again with this idempotency key, here or to another node",
                 ) from error
             if isinstance(result, Committed):
-                await self._applied(result.revision)
                 return result.revision
             if isinstance(result, Stale):
                 await asyncio.sleep(_SESSION_PAUSE_S)  # the node is opening a new session

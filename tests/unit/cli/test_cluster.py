@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.model.join_token import parse_join_token
 from tests.unit.cli.conftest import Jobctl
 from tests.unit.http.facade import Facade, facade
 from tests.unit.http.test_cluster import populate
@@ -71,3 +72,19 @@ def test_actors_of_another_node(served: Facade, jobctl: Jobctl) -> None:
     assert served.gateway.asked[0][:2] == ("n2", "list_actors")
     served.gateway.away.add("n2")
     assert jobctl("actor", "list", "--node", "n2").code == 70
+
+
+def test_a_node_is_asked_to_join_by_a_token(jobctl: Jobctl) -> None:
+    text = jobctl("cluster", "token", "create", "--ttl", "10m", "-q").out.decode().strip()
+    token = parse_join_token(text)
+    assert token is not None
+    assert rows(jobctl("cluster", "token", "list").out)[1][0] == token.id
+    assert jobctl("cluster", "token", "revoke", token.id).code == 0
+    assert jobctl("cluster", "token", "list").out.count(b"\n") == 1
+
+
+def test_members_are_removed(jobctl: Jobctl) -> None:
+    assert "node/name-n3 removed" in jobctl("cluster", "remove", "name-n3").err
+    assert b"warning" in jobctl("cluster").out
+    assert jobctl("cluster", "remove", "w1").code == 76
+    assert jobctl("cluster", "add", "w1").code == 66

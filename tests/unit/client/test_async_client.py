@@ -27,8 +27,8 @@ from actors.model.codec import encode
 from actors.model.job import Output
 from jobd.api.job_logs import LogLine
 from jobd.client import AsyncClient, Client, Gap
-from jobd.client.async_sections import AsyncKeyValues, AsyncSecrets, AsyncTokens
-from jobd.client.sections import KeyValues, Secrets, Tokens
+from jobd.client.async_sections import AsyncKeyValues, AsyncMembers, AsyncSecrets, AsyncTokens
+from jobd.client.sections import KeyValues, Members, Secrets, Tokens
 from tests.unit.client.door import Door
 
 SPEC = {"name": "t", "type": "command", "cmd": "true"}
@@ -177,6 +177,7 @@ def test_a_closed_client_says_so(door: Door) -> None:
         (KeyValues, AsyncKeyValues),
         (Secrets, AsyncSecrets),
         (Tokens, AsyncTokens),
+        (Members, AsyncMembers),
     ],
 )
 def test_both_clients_have_the_same_verbs(blocking: type, awaited: type) -> None:

@@ -46,6 +46,7 @@ from actors.model.job import TERMINAL
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import SCOPES, Token, format_token, hash_secret
+from actors.replica_messages import ChangeEpoch
 from jobd.api.event_tail import EventTail, EventTails
 from jobd.api.gateway import (
     MintedToken,
@@ -57,11 +58,12 @@ from jobd.api.gateway import (
     Written,
 )
 from jobd.api.job_views import revision_of
+from jobd.api.message import ApiReply
 from jobd.api.node_views import ActorView, NodeView
 from jobd.node.contact import Contact
-from jobd.node.node_cluster import NodeCluster
+from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.node_view import node_view
-from jobd.node.repeats import check_body, hash_key
+from jobd.node.repeats import Repeats, check_body, hash_key
 from jobd.node.writer import check_match
 from tests.unit.http.memory_audit import MemoryAudit, MemoryBox
 from tests.unit.http.memory_past import MemoryPast
@@ -92,8 +94,29 @@ class _Commits:
         self._gateway = gateway
 
     async def write(self, decide: Callable[[], Any], **_: Any) -> Any:
-        txn = decide()
-        return self._gateway.commit(txn) if isinstance(txn, Txn) else txn
+        wanted = decide()
+        if isinstance(wanted, ChangeEpoch):
+            self._gateway.begin(wanted.epoch)
+            return self._gateway.commit(wanted.txn)
+        return self._gateway.commit(wanted) if isinstance(wanted, Txn) else wanted
+
+
+class _Elsewhere:
+    """Other nodes, that take note of what they are asked."""
+
+    def __init__(self, gateway: MemoryGateway) -> None:
+        self._gateway = gateway
+
+    async def perform(
+        self,
+        node: str,
+        operation: str,
+        params: dict[str, str],
+        query: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+    ) -> ApiReply:
+        self._gateway.asked.append((node, operation, params, query))
+        return ApiReply(200, {"X-JobD-Revision": "5"}, b"")
 
 
 async def _in_pieces(path: Path) -> AsyncGenerator[bytes, None]:
@@ -126,15 +149,22 @@ class MemoryGateway:
         self.monotonic_s = 1_000.0
         clock = cast(Any, _Clock(self))
         contact = Contact(self.peers, clock, 5_000)
+        writer = cast(Any, _Commits(self))
         self.cluster = NodeCluster(
             self.state,
             self.peers,
-            cast(Any, _Commits(self)),
+            writer,
+            Repeats(self.state, writer, clock=clock, new_id=self.new_id),
             contact,
-            clock,
-            own=self.node,
-            group=lambda: self.group,
-            capacities=list,
+            cast(Any, _Elsewhere(self)),
+            clock=clock,
+            new_id=self.new_id,
+            source=ClusterSource(
+                own=self.node,
+                group=lambda: self.group,
+                capacities=list,
+                join_keys=lambda _: (b"", ""),
+            ),
         )
         self.live_actors: list[ActorView] = []
         self._logs: dict[str, list[LogRecord]] = defaultdict(list)
@@ -156,6 +186,19 @@ class MemoryGateway:
             self._tails.publish(event)
         self.wake()
         return result.revision
+
+    def begin(self, epoch: Epoch) -> None:
+        """Have an epoch."""
+        self.group = replace(self.group, epoch=epoch)
+        peers = self.peers
+        peers.update(
+            voters=epoch.nodes,
+            alive=peers.alive(),
+            leader=epoch.nodes[0],
+            isolated_since_ms=None,
+            conditions=(),
+            keeps_time=True,
+        )
 
     def wake(self) -> None:
         for wakeup in self._wakeups:

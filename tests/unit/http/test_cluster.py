@@ -19,6 +19,8 @@ from actors.model import keys
 from actors.model.codec import encode
 from actors.model.epoch import Epoch, Member
 from actors.model.job import Output, Summary
+from actors.model.join_token import parse_join_token
+from actors.model.node import NodeRecord
 from actors.model.session import Session
 from tests.unit.http.facade import Facade, facade
 from tests.unit.http.memory_gateway import MemoryGateway
@@ -135,7 +137,7 @@ def test_a_node_is_cordoned_drained_and_taken_back(three: Facade) -> None:
     drained = three.api("POST", "/nodes/n2/drain", {"mode": "requeue", "deadline": "10m"})
     assert drained.json["drain"] == {"mode": "requeue", "deadline": "2027-01-15T08:10:00.000Z"}
     events = three.api("GET", "/events?types=jobd:node:draining").json["items"]
-    assert [event["subject"] for event in events] == ["session/n2"]
+    assert [event["subject"] for event in events] == ["node/n2"]
     back = three.api("POST", "/nodes/n2/uncordon").json
     assert (back["cordoned"], back["drain"]) == (False, None)
     assert three.api("POST", "/nodes/n9/drain").status == 404
@@ -228,3 +230,78 @@ def test_actors_of_another_node_are_asked_there(three: Facade) -> None:
 def test_why_names_the_home(three: Facade) -> None:
     job_id = submit(three)
     assert three.api("GET", f"/jobs/{job_id}/explain").json["home"] in ("n1", "n2")
+
+
+def test_a_follower_becomes_a_voter_and_one_no_more(three: Facade) -> None:
+    assert three.api("POST", "/cluster/members", {"node": "n9"}).status == 404
+    record = NodeRecord("name-w1", "w1:7800")
+    three.do(three.gateway.commit, Txn((), ((keys.node("w1"), encode(record)),)))
+    added = three.api("POST", "/cluster/members", {"node": "w1"})
+    assert (added.status, added.json["epoch"]) == (200, 4)
+    voters = [m["id"] for m in added.json["members"] if m["role"] == "voter"]
+    assert voters == ["n1", "n2", "n3", "w1"]
+    assert three.api("POST", "/cluster/members", {"node": "w1"}).status == 409
+    assert three.api("DELETE", "/cluster/members/w1").status == 204
+    assert three.api("GET", "/cluster").json["epoch"] == 5
+    assert three.api("GET", "/nodes/w1").json["role"] == "worker"
+    events = three.api("GET", "/events?types=jobd:epoch:changed").json["items"]
+    assert [event["data"]["epoch"] for event in events] == [4, 5]
+
+
+def test_a_lost_voter_is_removed_and_forgotten(three: Facade) -> None:
+    assert three.api("DELETE", "/cluster/members/n3").status == 204
+    cluster = three.api("GET", "/cluster").json
+    assert [member["id"] for member in cluster["members"]] == ["n1", "n2", "w1"]
+    assert "third" in cluster["warning"]
+    assert three.api("GET", "/nodes/n3").status == 404
+    assert three.api("DELETE", "/cluster/members/n3").status == 404
+
+
+def test_a_node_that_is_up_or_runs_something_is_not_forgotten(three: Facade) -> None:
+    refused = three.api("DELETE", "/cluster/members/w1")
+    assert (refused.status, refused.json["remedy"]) == (409, "stop it first")
+    job_id = submit(three)
+
+    def lose() -> None:
+        gateway = three.gateway
+        attempt = gateway.start(job_id)
+        entry = gateway.state.get(attempt)
+        assert entry is not None
+        moved = replace(entry.noun, node="w1")
+        gateway.commit(Txn((), ((attempt, encode(moved)),)))
+        session = Session("lost", 1, gateway.now_ms, "name-w1")
+        gateway.commit(Txn((), ((keys.session("w1"), encode(session)),)))
+
+    three.do(lose)
+    assert "1 attempts" in three.api("DELETE", "/cluster/members/w1").json["detail"]
+
+
+def test_a_node_without_a_vote_has_a_voter_change_the_members(three: Facade) -> None:
+    others = Epoch(3, "c1", (Member("n2"), Member("n3"), Member("n4")), 2)
+    three.do(three.gateway.begin, others)
+    assert three.api("POST", "/cluster/members", {"node": "w1"}).status == 200
+    assert three.api("DELETE", "/cluster/members/n3").status == 204
+    assert [asked[:2] for asked in three.gateway.asked] == [
+        ("n2", "add_member"), ("n2", "remove_member"),
+    ]  # fmt: skip
+
+
+def test_a_join_token_is_made_once_shown_once_and_revoked(served: Facade) -> None:
+    headers = {"Idempotency-Key": "k"}
+    made = served.api("POST", "/cluster/join-tokens", {"ttl": "10m"}, headers=headers)
+    assert made.status == 201
+    text = parse_join_token(made.json["token"])
+    assert text is not None
+    assert text.id == made.json["id"]
+    again = served.api("POST", "/cluster/join-tokens", {"ttl": "10m"}, headers=headers)
+    assert (again.status, again.json) == (200, {"id": text.id, "token": None})
+    (listed,) = served.api("GET", "/cluster/join-tokens").json["items"]
+    assert (listed["id"], listed["expires_at"]) == (text.id, "2027-01-15T08:10:00.000Z")
+    stored = served.gateway.state.get(keys.join_token(text.id))
+    assert stored is not None
+    assert stored.noun.accepts(text.secret, served.gateway.now_ms)
+    served.gateway.now_ms += 600_000
+    assert served.api("GET", "/cluster/join-tokens").json["items"] == []
+    assert served.api("DELETE", f"/cluster/join-tokens/{text.id}").status == 204
+    assert served.api("DELETE", f"/cluster/join-tokens/{text.id}").status == 404
+    assert served.api("POST", "/cluster/join-tokens", {"ttl": "0s"}).status == 400
