@@ -110,6 +110,7 @@ class NodeSim:
             peers=self.peers,
             failure_timeout_ms=5_000,
             source=cast(Any, None),
+            cluster=cast(Any, None),
             vault=self._vault,
             audit=cast(Any, None),
             past=cast(Any, None),
