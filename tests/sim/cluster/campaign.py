@@ -1,0 +1,48 @@
+# ruff: noqa: T201 -- a program: it prints its findings
+"""The simulation of a cluster as a program: many seeds, each a run of its own.
+
+python -m tests.sim.cluster.campaign --seeds 500 --seed 0 --size 3   # exit code 1 on a violation
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections import Counter
+
+from tests.sim.cluster.simulation import run_seed
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Simulate a cluster.")
+    parser.add_argument("--seeds", type=int, default=100, help="how many runs")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--size", type=int, default=3, help="how many nodes, at most 5")
+    options = parser.parse_args(argv)
+    logging.disable(logging.CRITICAL)
+    began = time.monotonic()
+    totals, coverage, found = Counter[str](), Counter[str](), 0
+    for seed in range(options.seed, options.seed + options.seeds):
+        outcome = run_seed(seed, options.size)
+        coverage.update(outcome.coverage)
+        totals.update(steps=outcome.steps, crashes=outcome.crashes, jobs=outcome.jobs)
+        if outcome.letter:
+            found += 1
+            print(f"seed {seed}: {outcome.text}", flush=True)
+    took = time.monotonic() - began
+    print(
+        f"{options.size} nodes, {options.seeds} seeds from {options.seed}: {totals['jobs']} jobs, "
+        f"{totals['crashes']} crashes, {totals['steps']} steps, {took:.0f} s; "
+        f"violations: {found}"
+    )
+    for what, count in sorted(coverage.items()):
+        print(f"  {what:50} {count}")
+    return int(found > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
