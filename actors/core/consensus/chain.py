@@ -86,7 +86,6 @@ class Chain:
         self._refused: list[tuple[int, JobdError]] = []
         self._outbox: dict[str, list[Message]] = {}
         self._fetched: list[PastCommand] = []
-        self._unstable_since: int | None = None
 
     # -- a step
 
@@ -117,22 +116,24 @@ class Chain:
                 again = journal.again(now_ms)
                 if isinstance(group, Tempo):
                     group.tick()
+                self._forget(now_ms)
             case Alive():
                 self._alive = event
                 self._believe()
             case Imaged(index=index):
                 self._imaged = max(self._imaged, index)
-        return self._effects(again, now_ms)
+                self._forget(now_ms)
+        return self._effects(again, now_ms, is_tick=isinstance(event, Tick))
 
-    def _effects(self, again: tuple[LogEntry, ...], now_ms: int) -> Effects:
+    def _effects(self, again: tuple[LogEntry, ...], now_ms: int, *, is_tick: bool) -> Effects:
         """Go on as far as it goes, then say what is to be done."""
         applies = tuple(self._run())
-        if applies:
-            self._unstable_since = None
-        self._ask(now_ms)
+        if applies and isinstance(self._group, Solo):  # which has no ticks
+            self._forget(now_ms)
+        if is_tick or isinstance(self._group, Learner):
+            self._ask(now_ms)
         for node, answer in self._catch_up.answers():
             self._outbox.setdefault(node, []).append(answer)
-        self._forget(now_ms)
         ready = tuple(self._group.ready())
         forward = tuple(self._group.forward()) if isinstance(self._group, Learner) else ()
         refuse, self._refused = tuple(self._refused), []

@@ -67,4 +67,5 @@ class Statements:
         return Statement(stated, attached, max(self._floor, executed))
 
     def _unexecuted(self, stated: int) -> tuple[tuple[int, CommandId], ...]:
-        return tuple(pair for pair in self._clock.attached.items() if pair[0] <= stated)
+        attached = self._clock.attached
+        return tuple(pair for pair in attached.items() if pair[0] <= stated) if attached else ()
