@@ -6,6 +6,7 @@ that nodes whose views differ for a moment don't send each other in circles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ from actors.core.ports import EventPage, LogPage
 from actors.errors import InvalidInput
 from actors.image_writer import ReadEvents
 from actors.model.event import Event
-from actors.run_log import Forget, ReadLog
+from actors.run_log import ReadLog
 from actors.runtime import (
     Answered,
     Ask,
@@ -87,7 +88,7 @@ class PeerEvents(msgspec.Struct, frozen=True):
 
 
 class ForgetPeerJob(msgspec.Struct, frozen=True):
-    """A job was deleted: so go its log and its artifacts here. At most once, as a tell is."""
+    """A job was deleted: so go its log, its artifacts and its history here. Told at most once."""
 
     job_id: str
 
@@ -133,12 +134,13 @@ class _Watching:
 
 
 class PeerDoor(LoopActor):
-    """One per node."""
+    """One per node. `forget(job_id)` lets all go that this node keeps of a deleted job."""
 
     mailbox_limit = 10_000
 
-    def __init__(self) -> None:
+    def __init__(self, forget: Callable[[str], object]) -> None:
         super().__init__()
+        self._forget = forget
         self._watching: dict[Outlet, _Watching] = {}
 
     @handles(ReadPeerLog)
@@ -182,8 +184,9 @@ class PeerDoor(LoopActor):
 
     @handles(ForgetPeerJob)
     def forget(self, message: ForgetPeerJob, context: Context) -> Effects:
-        """Let a deleted job's files go."""
-        return [Tell(addresses.RUN_LOG, Forget(message.job_id))]
+        """Let a deleted job go."""
+        self._forget(message.job_id)
+        return None
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Effects:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from actors import addresses
 from actors.core.history import EndedTask
@@ -25,9 +27,11 @@ from actors.history_store import QUERIES, READER, WRITER
 from actors.run_log import Forget
 from actors.runtime import LoopHost
 from jobd.node.history_process import HistoryProcess
+from jobd.node.peer_reader import PeerReader
 
 __all__ = ["NodePast"]
 
+_log: Final = logging.getLogger(__name__)
 _NEVER: Final = 1 << 62  # above every revision
 _LOOK_S: Final = 10.0
 _DELETE_S: Final = 30.0
@@ -38,9 +42,11 @@ _SLACK_S: Final = 5.0  # a query ends by itself at its timeout
 class NodePast:
     """Implements jobd.api.past.Past. Where there is no history yet, nothing is found in it."""
 
-    def __init__(self, host: LoopHost, process: HistoryProcess) -> None:
+    def __init__(self, host: LoopHost, process: HistoryProcess, peers: PeerReader) -> None:
         self._host = host
         self._process = process
+        self._peers = peers
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     async def find(self, job_id: str) -> PastJob | None:
         """Return a job that has ended, with all its tasks."""
@@ -68,10 +74,30 @@ class NodePast:
         return found
 
     async def delete(self, job_id: str) -> bool:
-        """Forget a job with its log and artifacts; return whether it was there."""
+        """Forget a job with its log and artifacts, at every node that is heard.
+
+        Return whether it was in this one's history. A node that is away keeps what it has for as
+        long as it keeps the rest of that age.
+        """
+        self._peers.forget(job_id)
+        return await self._delete_here(job_id)
+
+    async def _delete_here(self, job_id: str) -> bool:
         self._host.tell(addresses.RUN_LOG, Forget(job_id))
         there: bool = await self._ask(WRITER, DeleteJob(job_id), False, timeout_s=_DELETE_S)
         return there
+
+    def forget(self, job_id: str) -> None:
+        """Forget a job that was deleted at another node, in a while."""
+        self._forgetting.add(asyncio.ensure_future(self._forgotten(job_id)))
+
+    async def _forgotten(self, job_id: str) -> None:
+        try:
+            await self._delete_here(job_id)
+        except JobdError as error:
+            _log.warning("the history keeps the deleted job %s: %s", job_id, error)
+        finally:
+            self._forgetting.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def run(self, query: RunQuery) -> QueryResult:
         """Run one SELECT over all that has ended by now; the first one starts the history."""

@@ -59,6 +59,7 @@ from jobd.node.metrics import NodeMetrics
 from jobd.node.node_cluster import ClusterSource
 from jobd.node.otlp import open_export
 from jobd.node.past import NodePast
+from jobd.node.peer_reader import PeerReader
 from jobd.node.sampling import Sampler
 from jobd.node.secrets import ready_secrets
 from jobd.node.wiring.actors import PinnedActors
@@ -121,6 +122,8 @@ class Node:
         self._artifacts = Artifacts(directory.path / "artifacts")
         self._port = supervisor_port(self.host, directory)
         self._history = HistoryProcess(self.host, directory, config)
+        others = PeerReader(self.host, directory.node_id, self.peers.alive)
+        self._past = NodePast(self.host, self._history, others)
         self._says = NodeSays(
             self._actors,
             self.state,
@@ -154,7 +157,7 @@ class Node:
         start_replica(actors, self.host, *parts)
         actors.spawn(addresses.WAKEUPS, lambda: Wakeups(state))
         actors.spawn(addresses.RUN_LOG, lambda: RunLog(JobLogs(data), self._artifacts))
-        actors.spawn(addresses.PEER_DOOR, PeerDoor)
+        actors.spawn(addresses.PEER_DOOR, lambda: PeerDoor(self._past.forget))
         actors.spawn(addresses.DISK_WATCH, lambda: DiskWatch(partial(disk_usage, data)))
         self.host.entities(
             addresses.task_set(""),
@@ -240,7 +243,7 @@ class Node:
             failure_timeout_ms=self._config.cluster.failure_timeout_ms,
             vault=self._vault,
             audit=self.audit,
-            past=NodePast(self.host, self._history),
+            past=self._past,
             source=StatusSource(
                 status=says.status,
                 health=says.health,
