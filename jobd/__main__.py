@@ -104,6 +104,27 @@ def dev(nodes: int, data: str | None, http: str) -> None:
         sys.exit(_EXIT_CODES.get(type(error), 70))
 
 
+@cli.command("force-epoch")
+@click.option("--data", required=True, help="The data directory of a stopped node.")
+@click.option(
+    "--new-cluster-id", is_flag=True, required=True, help="The node leaves its cluster for good."
+)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def force_epoch(data: str, new_cluster_id: bool, yes: bool) -> None:
+    """Let one node go on alone when the quorum of its cluster is lost for good.
+
+    Writes that were acknowledged and that only the lost nodes knew are gone. The other nodes can't
+    come back: empty their data directories, and have them join.
+    """
+    from jobd.node.offline import force_alone
+
+    try:
+        force_alone(Path(data), confirm=None if yes else click.confirm, say=click.echo)
+    except JobdError as error:
+        _say(error)
+        sys.exit(_EXIT_CODES.get(type(error), 70))
+
+
 @cli.command()
 @click.argument("address", required=False)
 @click.option("--token", help="The access token; JOBD_TOKEN.")

@@ -1,4 +1,4 @@
-"""Beginning anew from a backup: what a restored state must be, so that nothing is issued twice.
+"""Beginning anew, from a backup or from one node: nothing that was issued is issued again.
 
 Rules of this file:
 B1  The revision leaps by LEAP and stays below CEILING. A fence, an ETag or an event's id that the
@@ -9,6 +9,8 @@ B3  So every session that was up is lost as of the backup, and its attempts are 
 B4  The sealing keys that were wrapped for the node are wrapped for it under its new id.
 B5  The first events behind the leap tell of it: whoever resumes an event stream learns that what
     came after the backup never happened here.
+B6  A node that goes on alone (the quorum is lost for good) keeps its id, its session and its
+    attempts; the sessions of all others are lost. B1, B2 for the cluster and B5 hold as above.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from actors.errors import Conflict
 from actors.model import keys
 from actors.model.event import EventDraft
 
-__all__ = ["CEILING", "LEAP", "leaped", "starting_txns"]
+__all__ = ["CEILING", "LEAP", "forced_txns", "leaped", "starting_txns"]
 
 LEAP: Final = 1 << 32  # more commits than a cluster makes between a backup and its own end
 CEILING: Final = 1 << 53  # JSON numbers are exact below it
@@ -52,8 +54,21 @@ def starting_txns(
     return [*_losses(view, made_ms), Txn((), sealing, (told,), now_ms=now_ms)]
 
 
-def _losses(view: View, made_ms: int) -> Iterator[Txn]:
+def forced_txns(
+    view: View, *, node: str, old: str, cluster: str, revision: int, now_ms: int
+) -> list[Txn]:
+    """Return the first transactions of a node that goes on alone (B6).
+
+    `old` and `cluster` are the ids of the cluster before and now, `revision` what was applied last.
+    """
+    data = {"cluster": old, "new_cluster": cluster, "node": node, "revision": revision}
+    told = EventDraft("jobd:cluster:forced", "cluster", data)
+    return [*_losses(view, now_ms, but=node), Txn((), (), (told,), now_ms=now_ms)]
+
+
+def _losses(view: View, made_ms: int, but: str = "") -> Iterator[Txn]:
     for key, _ in view.scan(keys.session("")):
-        lost = end_session(view, keys.last(key), "lost", made_ms)
+        node = keys.last(key)
+        lost = end_session(view, node, "lost", made_ms) if node != but else None
         if lost is not None:
             yield lost

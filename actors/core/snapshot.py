@@ -20,8 +20,9 @@ from typing import Final
 import msgspec
 
 from actors.core.consensus.position import decode_position, encode_position
-from actors.core.ports import LogEntry, Row
+from actors.core.ports import Row
 from actors.errors import Corrupt
+from actors.model.event import Event
 
 __all__ = [
     "SNAPSHOT_TYPES",
@@ -71,14 +72,16 @@ class NextRows(msgspec.Struct, frozen=True):
 class Arrived(msgspec.Struct, frozen=True):
     """What lies complete in `incoming/`, to be put in the place of the image.
 
-    `entries` is for a node whose log begins anew, None keeps the log that there is.
+    `last_event` is the last one up to it: the event log begins behind it. `forced`: it was made
+    here, of what this node has; its log begins anew, its event log goes on with `events`.
     """
 
     engine: str
     cluster: str
     revision: int
-    last_event: tuple[int, int]
-    entries: tuple[LogEntry, ...] | None = None
+    last_event: tuple[int, int] = (0, 0)
+    forced: bool = False
+    events: tuple[Event, ...] = ()
 
 
 SNAPSHOT_TYPES: Final = (NextRows, OpenSnapshot, SessionsOf, Snapshot)

@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +42,8 @@ from jobd.node.wiring.stores import holds_state
 __all__ = ["Entrance", "is_empty"]
 
 _log: Final = logging.getLogger(__name__)
-_PAUSE_S: Final = 0.5
+_PAUSE_S: Final = 0.1
+_QUIET_TRIES: Final = 20
 _ASK_S: Final = 30.0
 _LATER: Final = (ActorUnavailable, AskTimeout, Unavailable)
 
@@ -167,8 +169,8 @@ class Entrance:
     async def _let_in(self, ask: JoinCluster, hosts: Sequence[str]) -> str:
         """Ask one node after the other until one has let this one in; return the cluster's id."""
         said = ""
-        while True:
-            reason = f"no answer from {', '.join(hosts)}"
+        for tries in count():
+            reason = f"no answer from {', '.join(hosts)}" if tries > _QUIET_TRIES else said
             for node in sorted(self._mesh.guests()):
                 try:
                     joined: Joined = await self._unless_failed(
@@ -187,6 +189,7 @@ class Entrance:
                 said = reason
                 _log.info("joining a cluster: %s", reason)
             await asyncio.sleep(_PAUSE_S)
+        raise AssertionError("it tries for ever")
 
     async def _fetch(self, cluster: str) -> None:
         """Return when a snapshot of this cluster has arrived."""
@@ -194,7 +197,7 @@ class Entrance:
         self._mesh.belong(cluster)
         arrived: asyncio.Future[None] = self._loop.create_future()
         while not self._mesh.linked():
-            await self._unless_failed(asyncio.sleep(_PAUSE_S / 10))
+            await self._unless_failed(asyncio.sleep(_PAUSE_S))
         donor = min(self._mesh.linked())
         self._host.spawn(
             lambda: Incoming(

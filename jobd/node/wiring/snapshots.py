@@ -67,10 +67,20 @@ class IncomingFolder:
     @refusing("the image being received")
     def begin(self) -> StateStore:
         """Drop what was begun before; return an empty image. Raises ConfigError for memory."""
-        store_name(self.engine)
+        self._clear()
+        return open_store(self.engine, self._folder)
+
+    @refusing("the image being made")
+    def copy(self, store: StateStore) -> StateStore:
+        """Drop what was begun before; return a copy of an image."""
+        store.checkpoint(self._clear())
+        return open_store(self.engine, self._folder)
+
+    def _clear(self) -> Path:
+        path = self._folder / store_name(self.engine)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
-        return open_store(self.engine, self._folder)
+        return path
 
     @refusing("the image being received")
     def complete(self, arrived: Arrived) -> None:
@@ -118,7 +128,7 @@ def _place(data: Path, folder: Path, arrived: Arrived) -> None:
     with closing(open_store(arrived.engine, folder)) as store:
         stored = store.load()
         applied_index, position = 0, stored.position
-        if arrived.entries is None:
+        if not arrived.forced:
             applied_index, own = _own_place(data)
             position = placed(own, stored.position)
         store.write(
@@ -143,16 +153,20 @@ def _own_place(data: Path) -> tuple[int, bytes]:
 
 def _begin_events(data: Path, arrived: Arrived) -> None:
     """Begin the event log behind the snapshot: what is between it and ours was never here."""
+    if arrived.forced:
+        with closing(EventSegments.open(data / "events")) as events:
+            events.append(list(arrived.events))
+            events.flush()
+        return
     shutil.rmtree(data / "events", ignore_errors=True)
     EventSegments.open(data / "events", floor=arrived.last_event).close()
 
 
 def _begin_log(data: Path, arrived: Arrived) -> None:
-    if arrived.entries is None:
-        return
-    shutil.rmtree(data / "log", ignore_errors=True)
-    with closing(SegmentLog.open(data / "log")) as log:
-        log.append(list(arrived.entries))
+    """Begin the log anew where nobody is left whom this node has promised anything."""
+    if arrived.forced:
+        shutil.rmtree(data / "log", ignore_errors=True)
+        SegmentLog.open(data / "log").close()
 
 
 def _sync(directory: Path) -> None:
