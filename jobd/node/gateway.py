@@ -19,7 +19,7 @@ from actors.core.sealing import Vault
 from actors.core.store.state import State
 from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
-from actors.errors import Busy, Conflict, InvalidInput, NotFound, PreconditionFailed
+from actors.errors import AskTimeout, Busy, Conflict, InvalidInput, NotFound, PreconditionFailed
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import EventDraft
@@ -215,9 +215,14 @@ class NodeGateway:
 
     async def barrier(self) -> None:
         """Return once everything that was acknowledged before is applied here."""
-        self._contact.check("what was acknowledged elsewhere is not known here")
-        asked = self._host.ask(addresses.REPLICA, Barrier(), timeout_s=_BARRIER_S)
-        await self._contact.answer(asked)
+        unknown = "what was acknowledged elsewhere is not known here"
+        self._contact.check(unknown)
+        try:
+            asked = self._host.ask(addresses.REPLICA, Barrier(), timeout_s=_BARRIER_S)
+            await self._contact.answer(asked)
+        except AskTimeout:
+            self._contact.check(unknown)
+            raise
 
     async def wait_revision(self, after: int, timeout_s: float) -> int:
         """Return once something newer than `after` is applied, or at the timeout."""
