@@ -104,7 +104,6 @@ class _AtScrape(Collector):
         """Read the gauges."""
         yield _gauge("jobd_jobs_running", "Attempts that run now", self._state.count("attempt"))
         yield _gauge("jobd_queue_depth", "Attempts that wait for a slot", self._queue_depth())
-        yield _gauge("jobd_cluster_nodes", "Nodes of the cluster", self._state.count("session"))
         yield _gauge("jobd_store_revision", "The last applied revision", self._state.revision)
         repairs = CounterMetricFamily(
             "jobd_reconcile_repairs", "What only the reconcile pass found; stays 0"

@@ -49,6 +49,7 @@ from jobd import __version__
 from jobd.api.event_tail import EventTails
 from jobd.config import Config
 from jobd.node.audit import NodeAudit
+from jobd.node.cluster_metrics import ClusterMetrics
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.disk_metrics import DiskMetrics
 from jobd.node.gateway import NodeGateway, StatusSource
@@ -223,6 +224,7 @@ class Node:
         register(HistoryMetrics(self.host.clock, self._history, actors.present))
         usage = partial(disk_usage, self._directory.path)
         register(DiskMetrics(usage, lambda: actors[addresses.REPLICA].read_only))
+        register(ClusterMetrics(self.gateway.cluster.view))
 
     # -- what it says of itself
 
