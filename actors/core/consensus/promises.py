@@ -35,9 +35,12 @@ class Promises:
     def frontier(self, replica: int, is_committed: Callable[[CommandId], bool]) -> int:
         """Return how far a replica's promises count here (P2)."""
         frontier = self._clocks[replica]
-        for ts, id_ in self._attached[replica]:
-            if ts <= frontier and not is_committed(id_):
-                frontier = ts - 1
+        if self._attached[replica]:
+            # What is committed stays so: it is looked at once for each statement.
+            waiting = tuple(p for p in self._attached[replica] if not is_committed(p[1]))
+            self._attached[replica] = waiting
+            for ts, _ in waiting:
+                frontier = min(frontier, ts - 1)
         return frontier
 
     def stable(self, is_committed: Callable[[CommandId], bool]) -> int:

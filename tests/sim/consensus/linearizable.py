@@ -26,7 +26,7 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Final, NamedTuple
 
-__all__ = ["Operation", "Verdict", "check"]
+__all__ = ["Operation", "Verdict", "answers", "check"]
 
 _LIMIT: Final = 2_000_000
 
@@ -151,7 +151,7 @@ class _Search:
         _, kind, i = self._events[place]
         if kind == 1:
             return False
-        fits, state = _apply(self._operations[i], self._state)
+        fits, state = answers(self._operations[i], self._state)
         done = self._done | 1 << i
         if not fits or (done, state) in seen:
             return False
@@ -197,7 +197,7 @@ class _Search:
         )
 
 
-def _apply(operation: Operation, state: Hashable) -> tuple[bool, Hashable]:
+def answers(operation: Operation, state: Hashable) -> tuple[bool, Hashable]:
     """Return whether the answer fits this state, and the state after it."""
     if operation.kind == "read":
         return state == operation.value, state
