@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,14 @@ __all__ = ["check_all", "check_history", "check_jobs", "check_nodes_agree", "che
 _END_S = 60.0  # after healing no job is stuck longer
 
 
-def check_all(cluster: Cluster, trace: Trace, ledger: Path) -> None:
-    """Check everything, with a last read of each key that was used."""
-    check_jobs(cluster, trace.jobs)
+def check_all(
+    cluster: Cluster, trace: Trace, ledger: Path, *, reasons: Container[str] = ("node_lost",)
+) -> None:
+    """Check everything, with a last read of each key that was used.
+
+    `reasons` are those for which a job may have failed.
+    """
+    check_jobs(cluster, trace.jobs, reasons)
     check_starts(ledger)
     check_nodes_agree(cluster)
     check_history([*trace.operations, *last_reads(cluster, trace.operations)])
@@ -30,13 +36,15 @@ def check_all(cluster: Cluster, trace: Trace, ledger: Path) -> None:
 
 def last_reads(cluster: Cluster, history: Iterable[Operation]) -> list[Operation]:
     """Read every key that was written, at one node after the other: nothing may be lost."""
-    stores = [ByHttp(node, cluster.token) for node in cluster.nodes]
     found = []
-    for number, key in enumerate(sorted({operation.key for operation in history})):
-        invoked = time.monotonic()
-        read = stores[number % len(stores)].read(key)
-        value = read[0] if read else None
-        found.append(Operation(key, "read", value, invoked, time.monotonic(), client="last"))
+    keys = sorted({operation.key for operation in history})
+    for number, node in enumerate(cluster.nodes):
+        with closing(ByHttp(node, cluster.token)) as store:
+            for key in keys[number :: len(cluster.nodes)]:
+                invoked = time.monotonic()
+                read = store.read(key)
+                value, now = read[0] if read else None, time.monotonic()
+                found.append(Operation(key, "read", value, invoked, now, client="last"))
     return found
 
 
@@ -46,7 +54,7 @@ def check_history(history: list[Operation]) -> None:
     assert verdict.ok, str(verdict)
 
 
-def check_jobs(cluster: Cluster, jobs: Iterable[str]) -> Counter[str]:
+def check_jobs(cluster: Cluster, jobs: Iterable[str], reasons: Container[str]) -> Counter[str]:
     """Every accepted job is there and ends within a minute, as every node says; return how."""
     deadline = time.monotonic() + _END_S
     node = cluster.nodes[0]
@@ -54,7 +62,7 @@ def check_jobs(cluster: Cluster, jobs: Iterable[str]) -> Counter[str]:
     for job_id in jobs:
         job = _ended(node, job_id, deadline)
         states[f"{job['state']} {job['reason']}"] += 1
-        good = job["state"] == "succeeded" or job["reason"] == "node_lost"
+        good = job["state"] == "succeeded" or job["reason"] in reasons
         assert good, f"{job_id}: {job['state']} {job['reason']} {job['detail']}"
     for other in cluster.nodes[1:]:
         until(lambda other=other: _open_jobs(other) == 0, 10)  # type: ignore[misc]
@@ -104,20 +112,21 @@ def check_nodes_agree(cluster: Cluster) -> None:
         return len(revisions) == 1
 
     until(settled, 30)
-    first, *others = [_revisions(ByHttp(node, cluster.token)) for node in cluster.nodes]
+    first, *others = [_revisions(node, cluster.token) for node in cluster.nodes]
     for node, found in zip(cluster.nodes[1:], others, strict=True):
         assert found == first, f"{node.name} differs: {set(found.items()) ^ set(first.items())}"
 
 
-def _revisions(store: ByHttp) -> dict[str, int]:
+def _revisions(node: ClusterNode, token: str) -> dict[str, int]:
     found: dict[str, int] = {}
     cursor = ""
-    while True:
-        page = store.get(f"/kv/{NAMESPACE}?limit=500&cursor={cursor}")
-        found |= {item["key"]: item["revision"] for item in page["items"]}
-        cursor = page["next_cursor"]
-        if not cursor:
-            return found
+    with closing(ByHttp(node, token)) as store:
+        while True:
+            page = store.get(f"/kv/{NAMESPACE}?limit=500&cursor={cursor}")
+            found |= {item["key"]: item["revision"] for item in page["items"]}
+            cursor = page["next_cursor"]
+            if not cursor:
+                return found
 
 
 def check_repairs(nodes: Iterable[ClusterNode]) -> None:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,19 @@ _BACK_OFF_S = 0.2
 class Clients:
     """Threads, each with a connection of its own to one node, until `stop`.
 
-    `seed` is part of their keys: no other clients of the cluster may have the same. Jobs append a
-    line for each attempt that starts to `ledger`: id, attempt, fence, node.
+    `seed` is part of their keys: no other clients of the cluster may have the same. A `pace` of 0.5
+    is half the load. Jobs append a line for each attempt that starts to `ledger`: id, attempt, fence, node.
     """
 
-    def __init__(self, cluster: Cluster, trace: Trace, ledger: Path, seed: int = 0) -> None:
+    def __init__(
+        self, cluster: Cluster, trace: Trace, ledger: Path, seed: int = 0, pace: float = 1.0
+    ) -> None:
         self._trace = trace
         self._ledger = ledger
         self._stopping = threading.Event()
         self._began = time.monotonic()
         self._seed = seed
+        self._pace = pace
         self.failures: list[BaseException] = []
         token = cluster.token
         self._threads: list[threading.Thread] = []
@@ -60,7 +64,8 @@ class Clients:
     ) -> None:
         def run() -> None:
             try:
-                work(name, connect(), random.Random(f"{self._seed} {name}"))
+                with closing(connect()) as store:
+                    work(name, store, random.Random(f"{self._seed} {name}"))
             except BaseException as error:
                 self.failures.append(error)
                 raise
@@ -85,7 +90,7 @@ class Clients:
     def _values(self, name: str, store: Store, rng: random.Random) -> None:
         known: dict[str, tuple[str, int] | None] = {}  # what this client saw last
         for number in count():
-            if self._stopping.wait(rng.uniform(*_PAUSE_S)):
+            if self._stopping.wait(rng.uniform(*_PAUSE_S) / self._pace):
                 return
             turn = int((time.monotonic() - self._began) / _ROUND_S)
             key = f"{self._seed}.{turn}.{rng.randrange(_KEYS)}"
@@ -134,7 +139,7 @@ class Clients:
     # -- jobs
 
     def _submit(self, name: str, store: Store, rng: random.Random) -> None:
-        while not self._stopping.wait(rng.uniform(*_JOB_PAUSE_S)):
+        while not self._stopping.wait(rng.uniform(*_JOB_PAUSE_S) / self._pace):
             idempotent = rng.random() < 0.5
             self._until_accepted(store, self.spec(rng, idempotent=idempotent), idempotent)
 

@@ -48,6 +48,8 @@ class Store(Protocol):
 
     def submit(self, spec: dict[str, Any], key: str) -> str: ...
 
+    def close(self) -> None: ...
+
 
 class ByHttp:
     """Over HTTP, one connection kept alive. A call takes at most `timeout_s`."""
@@ -85,6 +87,10 @@ class ByHttp:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         _, body, _ = self._call("POST", "/jobs", json.dumps(spec).encode(), headers)
         return str(json.loads(body)["id"])
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     def get(self, path: str) -> Any:
         """Return the JSON of any GET."""
@@ -169,7 +175,6 @@ class ByLibrary:
             raise _outcome(error) from None
 
     def close(self) -> None:
-        """End its connection."""
         self._client.close()
 
 

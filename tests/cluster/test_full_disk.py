@@ -41,4 +41,5 @@ def test_a_full_disk_of_one_node_stops_nobody_else(tmp_path: Path, small: Path) 
         until(lambda: not full.call("GET", "/status")["read_only"], 30)
         time.sleep(1)
         clients.stop()
-        check_all(cluster, trace, ledger)
+        # What was given to it before it noticed could not be spawned there.
+        check_all(cluster, trace, ledger, reasons=("node_lost", "spawn"))

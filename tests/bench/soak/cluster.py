@@ -33,6 +33,7 @@ _ROUND_S = 60.0
 _BETWEEN_S = (2.0, 8.0)
 _FAULT_S = 12.0  # at most
 _SETTLE_S = 2.0
+_PACE = 0.4  # of the load of tests/cluster: it is to run beside other work
 _LOG_CHARACTERS = 200_000
 
 
@@ -82,7 +83,7 @@ def _round(
 ) -> dict[str, Any]:
     began = time.monotonic()
     ledger, trace = kept / "ledger", Trace(kept / "trace.jsonl")
-    clients = Clients(cluster, trace, ledger, seed=number).start()
+    clients = Clients(cluster, trace, ledger, number, _PACE).start()
     faults, rng = Faults(cluster, trace, number, disks), random.Random(number)
     violation = ""
     try:
