@@ -30,7 +30,8 @@ class Clients:
     """Threads, each with a connection of its own to one node, until `stop`.
 
     `seed` is part of their keys: no other clients of the cluster may have the same. A `pace` of 0.5
-    is half the load. Jobs append a line for each attempt that starts to `ledger`: id, attempt, fence, node.
+    is half the load. Jobs append a line for each attempt that starts to `ledger`: id, attempt,
+    fence, node.
     """
 
     def __init__(
