@@ -25,6 +25,7 @@ __all__ = [
     "REPLICA",
     "RUN_LOG",
     "SCHEDULER",
+    "SEAL_KEYS",
     "SNAPSHOTS",
     "SUPERVISOR",
     "WAKEUPS",
@@ -52,6 +53,7 @@ PEER_DOOR: Final = "/peer_door"
 REPLICA: Final = "/replica"
 RUN_LOG: Final = "/run_log"
 SCHEDULER: Final = "/scheduler"
+SEAL_KEYS: Final = "/seal_keys"
 SNAPSHOTS: Final = "/snapshots"
 SUPERVISOR: Final = "/supervisor"
 WAKEUPS: Final = "/wakeups"

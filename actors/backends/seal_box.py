@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.backends.disk import Disk, refusing
-from actors.errors import SealingKeyLost
+from actors.errors import InvalidInput, SealingKeyLost
 from actors.model.secret import SealKey
 
 __all__ = ["KEY_FILE", "KeyFileBox"]
@@ -75,13 +75,19 @@ class KeyFileBox:
         """Return 256 random bits."""
         return secrets.token_bytes(_KEY_BYTES)
 
-    def wrap(self, key: bytes, context: bytes) -> SealKey:
-        """Wrap a sealing key for this node."""
-        recipient = self.public_key()
-        assert recipient is not None, "a key is made before anything is wrapped for it"
+    def wrap(self, key: bytes, context: bytes, recipient: bytes = b"") -> SealKey:
+        """Wrap a sealing key for the owner of a public key, by default this node.
+
+        Raises InvalidInput for what is no public key.
+        """
+        recipient = recipient or self.public_key() or b""
+        assert recipient, "a key is made before anything is wrapped for it"
         sender = X25519PrivateKey.generate()
         ephemeral = sender.public_key().public_bytes_raw()
-        shared = sender.exchange(X25519PublicKey.from_public_bytes(recipient))
+        try:
+            shared = sender.exchange(X25519PublicKey.from_public_bytes(recipient))
+        except ValueError as error:  # no point of the curve, or one of low order
+            raise InvalidInput(f"no X25519 key: {error}") from None
         wrapping = _derive(shared, ephemeral + recipient, context)
         nonce, ciphertext = self.seal(wrapping, key, context)
         return SealKey(recipient, ephemeral, nonce, ciphertext)

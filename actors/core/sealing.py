@@ -11,15 +11,17 @@ Rules
 3. The private key is durable before anything is wrapped for it.
 4. A new generation begins when there is none, or when the node has lost its key while no secret
    is left to lose. A key is never replaced under secrets that it would make unreadable.
+5. A node of several says its public key in its record. Whoever can open a sealing key wraps it for
+   the nodes that can't yet, or have another key now; the first of a generation does so at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from actors import limits
-from actors.core.store.txn import Check, Op, absent
+from actors.core.store.txn import Check, Op, Txn, absent, at
 from actors.core.view import Entry, View
 from actors.errors import InvalidInput, NotFound, SealingKeyLost, TooLarge
 from actors.model import keys
@@ -49,8 +51,11 @@ class SealBox(Protocol):
     def new_sealing_key(self) -> bytes:
         """Return 256 random bits."""
 
-    def wrap(self, key: bytes, context: bytes) -> SealKey:
-        """Wrap a sealing key for this node."""
+    def wrap(self, key: bytes, context: bytes, recipient: bytes = b"") -> SealKey:
+        """Wrap a sealing key for the owner of a public key, by default this node.
+
+        Raises InvalidInput for what is no public key.
+        """
 
     def unwrap(self, wrapped: SealKey, context: bytes) -> bytes:
         """Return the sealing key that was wrapped for this node."""
@@ -77,11 +82,52 @@ class Vault:
         self._node = node
         self._make_box = box
         self._made: SealBox | None = None
+        self._public = b""
         self._keys: dict[int, tuple[int, bytes]] = {}  # generation -> (revision, sealing key)
 
     def prepare(self) -> None:
         """Load the cryptography and the key file; from any thread. Raises SealingKeyLost."""
         self._box.public_key()
+
+    @property
+    def public_key(self) -> bytes:
+        """This node's public key, empty until it is ready for other nodes."""
+        return self._public
+
+    def make_ready(self) -> None:
+        """Have a key, so that other nodes can wrap for this one; from any thread.
+
+        Raises SealingKeyLost, DataDirectory.
+        """
+        self._public = self._box.public_key() or self._box.make_key()
+
+    def wraps(self, now_ms: int) -> Iterator[tuple[str, Txn]]:
+        """Yield what wraps sealing keys for the nodes that lack them, by place (rule 5)."""
+        if not self._public:
+            return
+        for place, entry in list(self._view.scan(keys.seal_keys())):
+            if keys.last(place) == self._node and entry.noun.recipient == self._public:
+                generation = keys.seal_key_generation(place)
+                for node, public, seen in self._others(generation):
+                    op = self._wrap_for(node, public, generation, self._unwrapped(generation))
+                    yield op[0], Txn(seen, (op,), now_ms=now_ms)
+
+    def _others(self, generation: int) -> Iterator[tuple[str, bytes, tuple[Check, ...]]]:
+        """Yield nodes without a wrap for their present key, with what that was seen by."""
+        for name, entry in self._view.scan("node/"):
+            node, public = keys.last(name), entry.noun.seal_key
+            place = keys.seal_key(generation, node)
+            wrapped = self._view.get(place)
+            if not public or node == self._node:
+                continue
+            if wrapped is None:
+                yield node, public, (at(name, entry.revision), absent(place))
+            elif wrapped.noun.recipient != public:
+                yield node, public, (at(name, entry.revision), at(place, wrapped.revision))
+
+    def _wrap_for(self, node: str, public: bytes, generation: int, key: bytes) -> Op:
+        wrapped = self._box.wrap(key, _wrap_context(node, generation), public)
+        return keys.seal_key(generation, node), encode(wrapped)
 
     def check(self) -> None:
         """Raise SealingKeyLost when there are secrets that this node can't open."""
@@ -144,7 +190,11 @@ class Vault:
     def _first_wrap(self, generation: int, key: bytes) -> Sealed:
         place = keys.seal_key(generation, self._node)
         wrapped = self._box.wrap(key, _wrap_context(self._node, generation))
-        return Sealed((absent(place),), ((place, encode(wrapped)),))
+        others = [
+            self._wrap_for(node, public, generation, key)
+            for node, public, _ in self._others(generation)
+        ]
+        return Sealed((absent(place),), ((place, encode(wrapped)), *others))
 
     def _wrapped(self, generation: int) -> Entry:
         entry = self._view.get(keys.seal_key(generation, self._node))

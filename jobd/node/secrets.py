@@ -16,7 +16,7 @@ from actors.model.spec import JobSpec
 from actors.runtime import Clock
 from jobd.node.writer import Writer, check_match
 
-__all__ = ["Secrets", "ready_secrets"]
+__all__ = ["Secrets", "ready_key", "ready_secrets"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -30,6 +30,15 @@ async def ready_secrets(vault: Vault, state: State) -> None:
         vault.check()
     except JobdError as error:
         _log.error("jobs with secrets will fail: %s; %s", error.message, error.remedy)
+
+
+async def ready_key(vault: Vault, before: asyncio.Task[None]) -> None:
+    """Have a key that other nodes can wrap for, once what was begun before is done."""
+    await before
+    try:
+        await asyncio.to_thread(vault.make_ready)
+    except JobdError as error:
+        _log.error("other nodes' secrets won't open here: %s; %s", error.message, error.remedy)
 
 
 class Secrets:

@@ -43,6 +43,7 @@ from actors.run_log import RunLog
 from actors.runtime import LoopHost
 from actors.runtime.clock import SystemClock
 from actors.runtime.link import Link
+from actors.seal_keys import SealKeys
 from actors.task_set import TaskSet
 from actors.wakeups import Wakeups
 from jobd import __version__
@@ -62,7 +63,7 @@ from jobd.node.otlp import open_export
 from jobd.node.past import NodePast
 from jobd.node.peer_reader import PeerReader
 from jobd.node.sampling import Sampler
-from jobd.node.secrets import ready_secrets
+from jobd.node.secrets import ready_key, ready_secrets
 from jobd.node.wiring.actors import PinnedActors
 from jobd.node.wiring.backup import backups_of
 from jobd.node.wiring.capacity import own_capacity
@@ -170,6 +171,7 @@ class Node:
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         if self._config.cluster.enabled:  # before the agent, which waits for contact
             start_cluster(actors, *parts, peers=self.peers, clock=self._clock, says=self._saying)
+            actors.spawn(addresses.SEAL_KEYS, self._seal_keys)
         start_execution(
             actors,
             state,
@@ -181,6 +183,13 @@ class Node:
             describe=self._describe,
         )
         self._expose()
+
+    def _seal_keys(self) -> SealKeys:
+        def make_ready() -> None:
+            self._readying = self._loop.create_task(ready_key(self._vault, self._readying))
+
+        node = self._directory.node_id
+        return SealKeys(self.state, self._vault, node=node, make_ready=make_ready)
 
     def open_links(self, link: Link) -> None:
         """Link up with the other nodes, over the port that is open now."""
@@ -203,6 +212,7 @@ class Node:
             self._capacity.name,
             address=settings.advertised(doors.get("cluster", "")),
             http=doors.get("http", ""),
+            seal_key=self._vault.public_key,
             level=SCHEMA,
         )
 
