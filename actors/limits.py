@@ -27,6 +27,9 @@ NODE_OUTBOX_BYTES: Final = (
 )  # that another node hasn't taken; further tells to it are dropped
 ENVELOPES_PER_FRAME: Final = 16_384  # a frame with more is refused
 HELLO_BYTES: Final = 4 * 1024  # a larger frame before a good hello is refused
+HELLO_S: Final = 5  # a connection that has said no good hello by then is cut off
+UNGREETED_PER_ADDRESS: Final = 256  # connections that have said no hello; further ones are cut off
+CONNECTIONS: Final = 4_096  # of the cluster port; a further one is cut off
 CLIENTS: Final = 1_000  # a further process that says hello is refused with Busy
 DEDUP_ANSWER_BYTES: Final = 4 * 1024 * 1024  # of a peer's last answers; older repeats are refused
 BLOB_FROM_BYTES: Final = 64 * 1024  # larger bytes in a call travel in a frame of their own

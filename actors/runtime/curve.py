@@ -14,7 +14,7 @@ from zmq.utils import z85
 
 from actors.errors import InvalidInput
 
-__all__ = ["KEY_BYTES", "Curve", "key_of", "key_of_text", "new_curve", "public_of"]
+__all__ = ["KEY_BYTES", "Curve", "key_of_text", "new_curve", "public_of"]
 
 KEY_BYTES: Final = 32
 _TEXT: Final = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
@@ -50,14 +50,6 @@ def new_curve() -> Curve:
 def public_of(secret: bytes) -> bytes:
     """Return the public key of a secret one."""
     return bytes(z85.decode(zmq.curve_public(z85.encode(secret))))
-
-
-def key_of(frame: zmq.Frame) -> bytes:
-    """Return the key that the connection has proved on which a frame came."""
-    try:
-        return bytes(z85.decode(str(frame.get("User-Id"))))
-    except zmq.ZMQError:
-        return b""
 
 
 def key_of_text(text: str) -> bytes:

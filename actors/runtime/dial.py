@@ -79,7 +79,7 @@ class Dial:
     @property
     def key(self) -> bytes:
         """The key of who answers there, as this node knows it."""
-        return self._present.key if self._mesh.link.curve is not None else b""
+        return self._present.key
 
     def close(self, *, at_once: bool = True) -> None:
         """Dial no more; unless at once, what is still to be sent leaves first."""
@@ -132,7 +132,7 @@ class Dial:
 
     def _open(self) -> Lane:
         link, target, lane = self._mesh.link, self._present, self._mesh.new_lane()
-        own = target.curve or link.curve
+        own = target.curve or (link.keys.own if link.keys is not None else None)
         self._wires[lane] = link.open_wire(
             self._endpoint,
             lane,

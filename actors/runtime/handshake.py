@@ -113,6 +113,7 @@ class Handshake:
             self.answer(lane, error)
         else:
             self.say_hello(lane, hello.lane)
+            self._link.callers.said_hello(self._link.origin(lane))
             self._accept(lane, hello, principal)
 
     # -- as the node
@@ -130,6 +131,8 @@ class Handshake:
             raise HelloFirst("a lane without its main one")
         if self._admit is None:
             return None
+        if link.keys is not None:
+            link.keys.check(link.origin(lane).key, "client")
         if not _NAME.fullmatch(hello.node) or hello.node == link.node:
             raise InvalidInput(f"{hello.node[:64]!r} is no name for a client")
         last = link.last_hello(hello.node)
@@ -145,7 +148,10 @@ class Handshake:
         if known is None or not _is_same(known, hello):
             if known is not None:
                 link.lose(hello.node, "it was restarted")
-            link.greeted(Peer(link, hello, lane=lane, principal=principal))
+            origin = link.origin(lane)
+            peer = Peer(link, hello, lane=lane, principal=principal)
+            peer.origin = origin
+            link.greeted(peer)
             return
         known.heard_s = link.engine.clock.monotonic_s()
         before = known.bulk if hello.lane else known.lane
@@ -166,6 +172,8 @@ class Handshake:
         if self._admit is None or peer.principal is None:
             return True
         try:
+            if self._link.keys is not None:
+                self._link.keys.check(peer.origin.key, "client")
             principal = self._admit(peer.hello)
         except JobdError as error:
             self._link.refuse(peer, "to stay", error)

@@ -30,23 +30,20 @@ import zmq
 from actors import limits
 from actors.errors import ActorUnavailable, DeadLetter, JobdError
 from actors.runtime.address import SCHEME, node_of
+from actors.runtime.callers import Callers
 from actors.runtime.cell import TimerHandle
 from actors.runtime.curve import Curve
 from actors.runtime.dedup import DedupWindow
 from actors.runtime.engine import Engine
-from actors.runtime.envelope import (
-    VERSION,
-    Envelope,
-    Kind,
-    encode_error,
-    frame_of,
-)
+from actors.runtime.envelope import VERSION, Envelope, Kind, encode_error, frame_of
 from actors.runtime.future import LoopFuture
 from actors.runtime.handshake import Admit, Handshake
 from actors.runtime.header import DIRECT
 from actors.runtime.hello import Hello
 from actors.runtime.inbound import Inbound
+from actors.runtime.keys import Keys
 from actors.runtime.letter import Letter
+from actors.runtime.origin import Origin
 from actors.runtime.peer import Peer
 from actors.runtime.principal import Principal
 from actors.runtime.relay import Relay
@@ -54,6 +51,7 @@ from actors.runtime.signals import Terminated
 from actors.runtime.values import Blob
 from actors.runtime.vocabulary import Vocabulary
 from actors.runtime.wire import Frame, Lane, Wire
+from actors.runtime.zap import Zap
 
 if TYPE_CHECKING:
     from actors.runtime.mesh import Mesh
@@ -86,7 +84,7 @@ class Link:
     the node is there, again after it was lost. `principal`: whom it connects to if that is no node
     but a client like itself, which speaks for nobody else. `key`: what proves its name, if it links
     up more than once; else one is drawn. Without `calls_back` it is for the calls of who links up;
-    what this process wants of them takes another way. `curve`: its key pair, for a link that is
+    what this process wants of them takes another way. `keys`: those of a link that is
     encrypted. Make it on the loop.
 
     Raises ConfigError when the endpoint can't be bound.
@@ -109,10 +107,10 @@ class Link:
         principal: Principal | None = None,
         key: bytes = b"",
         calls_back: bool = True,
-        curve: Curve | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.engine = engine
-        self.curve = curve
+        self.keys = keys
         self.vocabulary = vocabulary
         self.peers: dict[str, Peer] = {}  # by process
         self.lanes: dict[Lane, Peer] = {}
@@ -134,6 +132,8 @@ class Link:
         self.relay = Relay(self)
         self.inbound = Inbound(self)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(1)
+        self._zap = Zap(self._context, keys.allow) if keys and not self.connects else None
+        self.callers = Callers(engine.clock.monotonic_s)
         self._wire = self._open(endpoint, _NODE if self.connects else None)
         self._bulk = self._open(endpoint, _BULK) if self.connects else self._wire
         self._wires: dict[Lane, Wire] = {_BULK: self._bulk}  # of lanes with a socket of their own
@@ -151,9 +151,13 @@ class Link:
                 lane=lane,
                 on_message=self.inbound.on_message,
                 on_lost=lambda lane: self.lose_lane(lane, "its connection is gone"),
-                curve=self.curve,
+                curve=self.keys.own if self.keys is not None else None,
+                known=self.lanes,
+                callers=self.callers if endpoint.startswith("tcp:") else None,
             )
         except JobdError:
+            if self._zap is not None:
+                self._zap.close()
             self._context.term()
             raise
 
@@ -288,10 +292,10 @@ class Link:
         """Have the socket of a lane no more."""
         self._wires.pop(lane, None)
 
-    @property
-    def sender_key(self) -> bytes:
-        """The public key of whose message is being handed over, empty without encryption."""
-        return self._wire.sender_key
+    def origin(self, lane: Lane) -> Origin:
+        """Return where a lane comes from, also one whose first message is being handed over."""
+        peer = self.lanes.get(lane)
+        return peer.origin if peer is not None else self.wire_of(lane).origin
 
     # -- liveness
 
@@ -300,6 +304,7 @@ class Link:
         now_s = self.engine.clock.monotonic_s()
         was_late = now_s - self._last_tick_s > 2 * limits.HEARTBEAT_S
         self._last_tick_s = now_s
+        self.callers.tick()
         if self.mesh is not None:
             self.mesh.tick(now_s, was_late=was_late)
         for peer in {each for each in self.lanes.values() if not each.is_node}:
@@ -372,11 +377,11 @@ class Link:
             self.send_on(lane, self.encode(Kind.GONE))
         if lanes and not self.connects:
             self._wire.flush()
-            time.sleep(
-                _FAREWELL_S
-            )  # who connects drops what it has not read of a closed connection
+            time.sleep(_FAREWELL_S)  # who connects drops what it has not read by the end
         for wire in {self._wire, self._bulk}:
             wire.close()
+        if self._zap is not None:
+            self._zap.close()
         self._context.term()
 
     # -- what goes wrong

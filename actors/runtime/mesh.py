@@ -31,7 +31,7 @@ from actors.runtime.dial import Dial, Target
 from actors.runtime.envelope import REPEAT, BadFrame, Envelope, Kind, decode_error, decode_frame
 from actors.runtime.hello import FEATURES, Hello, decode_hello, encode_hello
 from actors.runtime.letter import Letter
-from actors.runtime.node_handshake import NodeAdmit, NodeHandshake
+from actors.runtime.node_handshake import NodeAdmit, NodeHandshake, Vouch
 from actors.runtime.node_peer import NodePeer
 from actors.runtime.peer import Peer
 from actors.runtime.signals import Terminated
@@ -62,7 +62,8 @@ class Mesh:
     """The links of one node with the others, over the port of `link`. Make it on the loop.
 
     `cluster`: the id of the cluster, "" while there is none. `admit(hello, key)` raises what a node
-    is refused with; it is asked again each second. `on_up(node)` and `on_down(node, reason)` are
+    is refused with; it is asked again each second. `vouch(origin)` raises what a connection without
+    keys is refused with. `on_up(node)` and `on_down(node, reason)` are
     called for nodes of the cluster, `on_guest(node)` for others. `silence_s`: the failure
     timeout.
     """
@@ -73,6 +74,7 @@ class Mesh:
         *,
         cluster: str,
         admit: NodeAdmit | None = None,
+        vouch: Vouch | None = None,
         on_up: Callable[[str], object] | None = None,
         on_down: Callable[[str, str], object] | None = None,
         on_guest: Callable[[str], object] | None = None,
@@ -87,7 +89,7 @@ class Mesh:
         self._on_guest = on_guest
         self._dials: list[Dial] = []
         self._lanes = count(1)
-        self._handshake = NodeHandshake(self, admit)
+        self._handshake = NodeHandshake(self, admit, vouch)
         link.mesh = self
         link.engine.default_route = self
 

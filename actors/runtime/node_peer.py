@@ -25,18 +25,17 @@ __all__ = ["NodePeer"]
 class NodePeer(Peer):
     """Another node, for one incarnation of it.
 
-    `is_guest`: it, or this node, belongs to no cluster yet. `key`: its public CURVE key, as its
-    connection proved it; empty without encryption. `dropped`: tells that were given up because it
-    took no more.
+    `is_guest`: it, or this node, belongs to no cluster yet. `is_host`: this node was the first
+    to dial. `dropped`: tells that were given up because it took no more.
     """
 
     is_node: ClassVar[bool] = True
 
-    def __init__(self, link: Link, hello: Hello, lane: Lane, *, guest: bool, key: bytes) -> None:
+    def __init__(self, link: Link, hello: Hello, lane: Lane, *, guest: bool, host: bool) -> None:
         super().__init__(link, hello, lane=lane)
         self.version = agreed_version(hello)
         self.is_guest = guest
-        self.key = key
+        self.is_host = host
         self.dropped = 0
         self._mains: list[Lane] = [lane]
         self._bulks: list[Lane] = []

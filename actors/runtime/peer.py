@@ -14,6 +14,7 @@ from actors.runtime.envelope import VERSION, Envelope, Kind
 from actors.runtime.header import DIRECT, Header, encode_header
 from actors.runtime.hello import Hello
 from actors.runtime.letter import Letter
+from actors.runtime.origin import UNKNOWN, Origin
 from actors.runtime.outlet import Outlet
 from actors.runtime.principal import Principal
 from actors.runtime.signals import Terminated
@@ -39,6 +40,7 @@ class Peer:
 
     is_node: ClassVar[bool] = False
     is_guest: bool = False
+    origin: Origin = UNKNOWN  # of a neighbour's first lane
 
     def __init__(
         self,

@@ -17,16 +17,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Final, TypeAlias
 
 import zmq
 
 from actors import limits
 from actors.errors import ConfigError
-from actors.runtime.curve import Curve, key_of
+from actors.runtime.callers import CALLER_EVENTS, Callers
+from actors.runtime.curve import Curve
 from actors.runtime.envelope import frame_of
 from actors.runtime.monitor import FAILED, Monitor
+from actors.runtime.origin import UNKNOWN, Origin, origin_of
 
 __all__ = ["Frame", "Lane", "Wire"]
 
@@ -74,17 +76,20 @@ class Wire:
         on_lost: Callable[[Lane], None],
         on_end: Callable[[str], None] | None = None,
         curve: Curve | None = None,
+        known: Container[Lane] = (),
+        callers: Callers | None = None,
     ) -> None:
         """Bind a ROUTER, or connect a DEALER as a lane. Raises ConfigError for a taken address.
 
-        With `on_end` a DEALER connects once only: it is told why that connection ended.
+        With `on_end` a DEALER connects once only: it is told why that connection ended. `known`:
+        the lanes whose `origin` nobody asks for. `callers` watches who connects to a ROUTER.
         """
         self._loop = asyncio.get_running_loop()
         self._lane = lane
         self._socket = socket = context.socket(zmq.ROUTER if lane is None else zmq.DEALER)
         self._on_end = on_end
         self._monitor: Monitor | None = None
-        self._is_keyed = curve is not None and lane is None
+        self._known = known
         self._first: zmq.Frame | None = None  # of the message that is being handed over
         socket.linger = _LINGER_MS
         socket.setsockopt(zmq.MAXMSGSIZE, limits.BLOB_BYTES)
@@ -97,7 +102,9 @@ class Wire:
         socket.setsockopt(zmq.HANDSHAKE_IVL, int(limits.PEER_TIMEOUT_S * 1_000))
         if lane is None:
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else a send to nobody is silent
-            _bind(socket, endpoint)
+            if callers is not None:
+                self._monitor = Monitor(context, socket, CALLER_EVENTS, callers.on_event)
+            _bind(socket, endpoint, self._monitor)
         else:
             socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing queues up for a peer that isn't there
             socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS[0] if on_end is None else -1)
@@ -148,9 +155,9 @@ class Wire:
         self._leaving.pop(lane, None)
 
     @property
-    def sender_key(self) -> bytes:
-        """Whose message is being handed over: the public key that the connection proved."""
-        return key_of(self._first) if self._first is not None else b""
+    def origin(self) -> Origin:
+        """Where the message came from that is being handed over."""
+        return origin_of(self._first) if self._first is not None else UNKNOWN
 
     def close(self, *, at_once: bool = False) -> None:
         """Send what is left, unless at once, and close."""
@@ -196,22 +203,23 @@ class Wire:
                 return
             if lane is None:
                 source = _receive(socket)
-                frames = self._frames() if _option(socket, zmq.RCVMORE) else []
+                frames = self._frames(source) if _option(socket, zmq.RCVMORE) else []
                 self._on_message(source, frames)
             else:
-                self._on_message(lane, self._frames())
+                self._on_message(lane, self._frames(lane))
             if socket.closed:
                 return
         self._pump_soon()
 
-    def _frames(self) -> list[Frame]:
+    def _frames(self, lane: Lane) -> list[Frame]:
         """Receive a message; a few frames too many are kept for who checks it."""
         socket = self._socket
-        if self._is_keyed:
-            self._first = first = _receive(socket, 0, False)
-            frames: list[Frame] = [first.bytes]
+        if lane in self._known:
+            self._first = None
+            frames: list[Frame] = [_receive(socket)]
         else:
-            frames = [_receive(socket)]
+            self._first = first = _receive(socket, 0, False)
+            frames = [first.bytes]
         while _option(socket, zmq.RCVMORE):
             frame = _receive(socket) if len(frames) < 2 else _receive(socket, 0, False)
             if len(frames) <= _FRAMES:
@@ -279,10 +287,12 @@ class Wire:
         return 2 * sum(size for _, size in leaving) > limits.OUTBOX_BYTES
 
 
-def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+def _bind(socket: zmq.Socket[bytes], endpoint: str, monitor: Monitor | None) -> None:
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
+        if monitor is not None:
+            monitor.close()
         socket.close()
         where = endpoint.partition("://")[2]
         if error.errno == zmq.EADDRINUSE:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 
 import uvloop
 
-from actors.errors import JobdError
-from actors.runtime import LoopHost
+from actors.errors import JobdError, Unauthenticated
+from actors.runtime import Invoke, LoopHost, Principal
 from actors.runtime.hello import Hello
+from actors.runtime.keys import Keys
 from actors.runtime.link import Link, Refusal
 from actors.runtime.mesh import Mesh
+from actors.runtime.origin import Origin
 from actors.runtime.vocabulary import Vocabulary
 from tests.integration.runtime.client import Echo
 from tests.integration.runtime.test_clients import Numbers, Producer
@@ -35,6 +38,9 @@ class MeshNode:
         cluster: str = "c1",
         endpoint: str = "tcp://127.0.0.1:*",
         silence_s: float = 5.0,
+        keys: Keys | None = None,
+        tokens: tuple[str, ...] = (),
+        vouch: Callable[[Origin], None] | None = None,
     ) -> None:
         self.name = name
         self.host = LoopHost()
@@ -43,6 +49,8 @@ class MeshNode:
         self.host.spawn(Counter, "/join")
         self.host.spawn(Producer, "/producer")
         self.host.spawn(Echo, "/echo")
+        vocabulary = Vocabulary([Bang, Count, Finish, Numbers])
+        vocabulary.expose(Invoke, "read")
         self.refusals: list[Refusal] = []
         self.log: list[tuple[str, ...]] = []
         self.banned: dict[str, JobdError] = {}
@@ -51,18 +59,27 @@ class MeshNode:
             endpoint,
             node=name,
             incarnation=incarnation,
-            vocabulary=Vocabulary([Bang, Count, Finish, Numbers]),
+            vocabulary=vocabulary,
+            admit=self._admit_client,
             on_refused=self.refusals.append,
+            keys=keys,
         )
+        self._tokens = tokens
         self.mesh = Mesh(
             self.link,
             cluster=cluster,
             admit=self._admit,
+            vouch=vouch,
             on_up=lambda node: self.log.append(("up", node)),
             on_down=lambda node, reason: self.log.append(("down", node, reason)),
             on_guest=lambda node: self.log.append(("guest", node)),
             silence_s=silence_s,
         )
+
+    def _admit_client(self, hello: Hello) -> Principal:
+        if hello.token not in self._tokens:
+            raise Unauthenticated("no such token")
+        return Principal(hello.token, frozenset({"read"}))
 
     def _admit(self, hello: Hello, key: bytes) -> None:
         if hello.node in self.banned:

@@ -196,6 +196,7 @@ def test_a_new_incarnation_takes_the_place_of_the_old_one() -> None:
         newer = nodes.node("b", 2)
         newer.mesh.connect("a", a.address)
         await until(lambda: a.link.peers["b"].incarnation == 2)
+        await linked(a, newer)
         assert await newer.host.ask("jobd://a/counter", Count()) == 1
         assert await a.host.ask("jobd://b/counter", Count()) == 1
         assert newer.counter.sum == 1
@@ -384,7 +385,7 @@ def test_a_client_cannot_take_a_nodes_place() -> None:
     """A client that has taken a node's name makes way for it, and is never counted as linked."""
 
     async def scenario(nodes: Nodes) -> None:
-        a, b = nodes.node("a"), nodes.node("b")
+        a, b = nodes.node("a", tokens=("any",)), nodes.node("b")
         thief = LoopHost()
         thief.spawn(Counter, "jobd://b/counter")
         link = Link(
