@@ -7,7 +7,8 @@ K1  A node alone has its own clock, as it is. A node of a cluster has the median
 K2  Nothing is corrected but the time since it was said: of a voter's last statements the one that
     was least delayed counts. Of an even number the lower of the two in the middle is taken, unless
     that is before what the cluster has stamped already.
-K3  The clock is set once all voters were heard, or a majority agrees, or it has been waited for.
+K3  The clock is set once all voters were heard, or a majority agrees, or a majority is there and
+    the others were waited for.
     Until then the node opens no session, so nobody gets to see a time of it.
 K4  Once set it never goes back: ahead of the median, it runs at half speed until it is not.
     Forward it goes at once, also by hours (a resume from sleep).
@@ -44,7 +45,7 @@ class ClusterClock:
         self._node = node
         self._wait_ms = wait_ms
         self._voters: tuple[str, ...] = (node,)
-        self._since_ms = self._monotonic_ms()
+        self._since_ms: int | None = None  # when a majority of the voters had been heard
         self._stamped_ms = 0
         # Wall minus monotonic time: a constant, as long as nobody sets a clock.
         self._said: dict[str, deque[int]] = {}
@@ -83,7 +84,7 @@ class ClusterClock:
         """Take who votes, and the latest time that the cluster has put into the state."""
         if voters != self._voters:
             self._voters = voters
-            self._since_ms = self._monotonic_ms()
+            self._since_ms = None
         self._stamped_ms = stamped_ms
         self.tick()
 
@@ -99,8 +100,12 @@ class ClusterClock:
         if alone and self._ahead_ms is None:
             return
         ahead = self._by_voter()
-        is_majority = 2 * len(ahead) > len(self._voters)
-        if is_majority and (self._ahead_ms is not None or self._may_be_set(ahead)):
+        if 2 * len(ahead) <= len(self._voters):
+            return
+        if self._since_ms is None:
+            self._since_ms = self._monotonic_ms()
+        waited_ms = self._monotonic_ms() - self._since_ms
+        if self._ahead_ms is not None or self._may_be_set(ahead, waited_ms):
             self._ahead_ms = self._median(ahead)
 
     def _by_voter(self) -> list[int]:
@@ -111,13 +116,13 @@ class ClusterClock:
             ahead.append(self._own.now_ms() - self._monotonic_ms())
         return sorted(ahead)
 
-    def _may_be_set(self, ahead: list[int]) -> bool:
+    def _may_be_set(self, ahead: list[int], waited_ms: int) -> bool:
         """Say whether this is enough to begin with (K3)."""
         if len(ahead) == len(self._voters):
             return True
         most = len(self._voters) // 2
         agree = any(b - a <= SKEW_MS for a, b in zip(ahead, ahead[most:], strict=False))
-        return agree or self._monotonic_ms() - self._since_ms >= self._wait_ms
+        return agree or waited_ms >= self._wait_ms
 
     def _median(self, ahead: list[int]) -> int:
         lower, upper = ahead[(len(ahead) - 1) // 2], ahead[len(ahead) // 2]

@@ -87,6 +87,20 @@ def test_two_that_disagree_are_no_majority_until_the_third_was_waited_for(wrong_
     assert clock.now_ms() == machine.true_ms
 
 
+def test_the_wait_begins_when_a_majority_is_there() -> None:
+    """Cut off for long since its boot, b hears first who is as wrong as itself."""
+    machine = Machine(NOW + 3_600_000)
+    clock = clock_of(machine, "b", ("a", "b", "c", "d", "e"))
+    machine.pass_ms(10 * WAIT)
+    clock.tick()
+    clock.hear("a", machine.true_ms)
+    clock.hear("c", IN_2099)
+    assert not clock.is_set
+    clock.hear("d", machine.true_ms)
+    clock.hear("e", machine.true_ms)
+    assert clock.now_ms() == machine.true_ms
+
+
 def test_two_that_agree_set_it_at_once() -> None:
     clock = clock_of(Machine())
     clock.hear("b", NOW - SKEW_MS)
