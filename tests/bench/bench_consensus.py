@@ -22,7 +22,7 @@ from tests.bench.consensus.puts import ByActors, ByUsers
 from tests.bench.etcd import Load, etcd, missing
 from tests.bench.processes import cpu_s, tree
 from tests.bench.report import Report, percentile
-from tests.cluster.cluster import Cluster, running
+from tests.cluster.cluster import DEFAULTS, Cluster, running
 from tests.cluster.network import Direct
 
 PARTS = ("writes", "jobs", "failover", "restart")
@@ -37,7 +37,12 @@ def writes(report: Report, directory: Path, rounds: int) -> None:
     with ExitStack() as stack:
         places = [directory / f"n{number}" for number in range(1, 4)]
         cluster = stack.enter_context(
-            running(places, program="tests.bench.submitting_node", network=Direct())
+            running(
+                places,
+                program="tests.bench.submitting_node",
+                environment=DEFAULTS,
+                network=Direct(),
+            )
         )
         actors, users = ByActors(cluster), stack.enter_context(ByUsers(cluster))
         puts: dict[str, Put] = {

@@ -16,8 +16,13 @@ from tests.bench.processes import tree
 from tests.cluster.network import Loopback, Network
 from tests.integration.node_process import NodeProcess, until
 
-__all__ = ["Cluster", "ClusterNode", "running"]
+__all__ = ["DEFAULTS", "TIMEOUT_S", "Cluster", "ClusterNode", "running"]
 
+DEFAULTS = {
+    "JOBD_CFG_CLUSTER__HEARTBEAT_INTERVAL_MS": "1000",
+    "JOBD_CFG_CLUSTER__FAILURE_TIMEOUT_MS": "5000",
+}
+TIMEOUT_S = 2.5  # the failure timeout of tests, unless the environment given says otherwise
 _READY_S = 40.0
 
 
@@ -32,8 +37,9 @@ class ClusterNode(NodeProcess):
 
     def __init__(self, name: str, data: Path, host: str, *args: str) -> None:
         self.name = name
-        self.at = {flag: f"{host}:{_free_port()}" for flag in ("http", "cluster", "metrics")}
-        ports = [f"--{flag}={address}" for flag, address in self.at.items()]
+        chosen = {flag: _free_port() for flag in ("http", "cluster", "metrics")}
+        ports = [f"--{flag}=127.0.0.1:{port}" for flag, port in chosen.items()]
+        self.at = {flag: f"{host}:{port}" for flag, port in chosen.items()}
         super().__init__(data, "--name", name, "--log-level", "info", *ports, *args)
         self.url = f"http://{self.at['http']}"
         self.frozen = False
@@ -55,6 +61,11 @@ class ClusterNode(NodeProcess):
     def ready(self) -> bool:
         """Whether it takes work. Fails when its process has ended."""
         return self._found() and self._ready()
+
+    def _found(self) -> bool:
+        found = super()._found()
+        self.url = f"http://{self.at['http']}"  # it knows only its own loopback
+        return found
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -133,7 +144,10 @@ class Cluster:
             node.prefix = self.network.prefix(node.name)
             node.data.parent.mkdir(parents=True, exist_ok=True)
             node.environment = {
+                "JOBD_CFG_CLUSTER__HEARTBEAT_INTERVAL_MS": f"{TIMEOUT_S * 200:.0f}",
+                "JOBD_CFG_CLUSTER__FAILURE_TIMEOUT_MS": f"{TIMEOUT_S * 1000:.0f}",
                 **(environment or {}),
+                "JOBD_CFG_HTTP__ALLOWED_HOSTS": self.network.host(node.name),
                 **(_peers(fronts, front) if len(fronts) > 1 else {}),
             }
 

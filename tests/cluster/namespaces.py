@@ -1,7 +1,9 @@
 """The network between the nodes of a test, in network namespaces: a machine's own for each node.
 
-Nodes are joined by a bridge in this process's namespace, which reaches all of them. A cut is a rule
-of the receiver's iptables that drops what comes from the sender: TCP sees a dead line, no reset.
+Nodes are joined by a bridge in this process's namespace, which reaches all of them. A node binds to
+its own loopback, where it needs no keys, and what comes for its address is led there. A cut is a
+rule of the receiver's iptables that drops what comes from the sender: TCP sees a dead line, no
+reset.
 """
 
 from __future__ import annotations
@@ -66,6 +68,10 @@ class Namespaces:
             _run("ip", "-n", space, "addr", "add", f"{host}/24", "dev", "eth0")
             for device in ("eth0", "lo"):
                 _run("ip", "-n", space, "link", "set", device, "up")
+            inside = self.prefix(name)
+            _run(*inside, "sysctl", "-q", "net.ipv4.conf.all.route_localnet=1")
+            led = ["PREROUTING", "-i", "eth0", "-p", "tcp", "-j", "DNAT", "--to", "127.0.0.1"]
+            _run(*inside, "iptables", "-t", "nat", "-A", *led)
 
     def host(self, name: str) -> str:
         """Return a node's address."""

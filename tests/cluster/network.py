@@ -19,13 +19,13 @@ class Network(Protocol):
     """What joins nodes, and can be cut."""
 
     def host(self, node: str) -> str:
-        """Return the host that a node binds to; this process reaches it there."""
+        """Return the host at which this process reaches what a node binds to on its loopback."""
 
     def prefix(self, node: str) -> tuple[str, ...]:
         """Return what runs a command where the node is, as the same process."""
 
     def add(self, node: str, address: str) -> str:
-        """Return where the others reach what a node serves at its HOST:PORT."""
+        """Return where the other nodes reach what one serves at its HOST:PORT."""
 
     def cut(self, sender: str, receiver: str) -> None:
         """Have what one node sends not reach another."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.bench.report import Report
-from tests.cluster.cluster import Cluster, ClusterNode, running
+from tests.cluster.cluster import DEFAULTS, Cluster, ClusterNode, running
 from tests.cluster.network import Direct
 from tests.cluster.stores import ByHttp, Refused, Unknown
 from tests.integration.node_process import until
@@ -26,7 +26,9 @@ def measure(report: Report, directory: Path, rounds: int) -> None:
     """Kill each node in turn, with its jobs, while the others are written to."""
     gaps: list[float] = []
     restarts: list[float] = []
-    with running([directory / f"n{number}" for number in range(1, 4)], network=Direct()) as cluster:
+    with running(
+        [directory / f"n{number}" for number in range(1, 4)], environment=DEFAULTS, network=Direct()
+    ) as cluster:
         for number in range(rounds):
             victim = cluster.nodes[number % 3]
             gap_s, restart_s = _kill(cluster, victim, directory / f"started-{number}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.load import Client, drained
 from tests.bench.report import Report, percentile
-from tests.cluster.cluster import running
+from tests.cluster.cluster import DEFAULTS, running
 from tests.cluster.network import Direct
 from tests.integration.node_process import NodeProcess
 
@@ -32,7 +32,9 @@ def measure(report: Report, directory: Path, rounds: int) -> None:
         contenders: dict[str, Sequence[NodeProcess]] = {}
         for name, count in (("one node", 1), ("three nodes", 3)):
             places = [directory / f"{count}" / f"n{number}" for number in range(1, count + 1)]
-            contenders[name] = stack.enter_context(running(places, *_SLOTS, network=Direct())).nodes
+            contenders[name] = stack.enter_context(
+                running(places, *_SLOTS, environment=DEFAULTS, network=Direct())
+            ).nodes
         rates: dict[str, list[float]] = {name: [] for name in contenders}
         singles: dict[str, list[float]] = {name: [] for name in contenders}
         for nodes in contenders.values():

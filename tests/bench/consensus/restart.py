@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.consensus.puts import submit
 from tests.bench.report import Report
-from tests.cluster.cluster import ClusterNode, running
+from tests.cluster.cluster import DEFAULTS, ClusterNode, running
 from tests.cluster.network import Direct
 
 __all__ = ["measure"]
@@ -26,7 +26,7 @@ def measure(report: Report, directory: Path) -> None:
     """
     for engine in ("memory", "sqlite"):
         places = [directory / engine / f"n{number}" for number in range(1, 4)]
-        environment = {"JOBD_CFG_STORAGE__ENGINE": engine}
+        environment = DEFAULTS | {"JOBD_CFG_STORAGE__ENGINE": engine}
         with running(
             places,
             program="tests.bench.submitting_node",

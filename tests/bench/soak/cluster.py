@@ -22,7 +22,7 @@ from typing import IO, Any
 from tests.bench.processes import rss_mib
 from tests.cluster.checks import check_all
 from tests.cluster.clients import Clients
-from tests.cluster.cluster import Cluster, running
+from tests.cluster.cluster import DEFAULTS, Cluster, running
 from tests.cluster.disk import Forgetful
 from tests.cluster.faults import Faults
 from tests.cluster.trace import Trace
@@ -50,7 +50,7 @@ def soak_cluster(journal: Path, directory: Path, hours: float, about: dict[str, 
             disk = Forgetful(directory / f"backing{number}", directory / f"n{number}")
             stack.callback(disk.close)
             disks.append(disk)
-        cluster = stack.enter_context(running([disk.mount for disk in disks]))
+        cluster = stack.enter_context(running([disk.mount for disk in disks], environment=DEFAULTS))
         began = time.monotonic()
         number = 1 + max((line["number"] for line in done), default=0)
         while time.monotonic() - began < left_s and not stopping.told:
