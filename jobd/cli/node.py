@@ -22,14 +22,14 @@ from jobd.cli.output import (
 from jobd.cli.session import Session, pass_session
 from jobd.cli.watch import watch, watch_option
 
-__all__ = ["node", "node_id", "status"]
+__all__ = ["node", "node_id", "node_state", "status"]
 
 _GIB: Final = 2**30
 _NODES: Final[tuple[Column, ...]] = (
     ("ID", lambda item: item["id"]),
     ("NAME", lambda item: item["name"]),
     ("ROLE", lambda item: item["role"]),
-    ("STATE", lambda item: _state(item)),
+    ("STATE", lambda item: node_state(item)),
     ("SLOTS", lambda item: f"{item['slots_free']}/{item['slots_total']} free"),
     ("CPU", lambda item: f"{item['cpu_milli_free'] / 1000:g}/{item['cpu_milli_total'] / 1000:g}"),
     ("MEMORY", lambda item: _memory(item)),
@@ -158,7 +158,7 @@ def node_id(session: Session, reference: str) -> str:
     return str(named[0]) if named else reference
 
 
-def _state(item: dict[str, Any]) -> str:
+def node_state(item: dict[str, Any]) -> str:
     """Return how a node stands: its session's state, and whether it takes work."""
     if item["state"] != "up" or not item["cordoned"]:
         return str(item["state"])

@@ -1,4 +1,4 @@
-"""jobctl top: a node and its jobs on one page that stays true while one looks at it.
+"""jobctl top: the nodes and their jobs on one page that stays true while one looks at it.
 
 Events of the node say when to look again. Without a terminal the page is printed once.
 """
@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from jobd.cli.client import Client
-from jobd.cli.output import age
+from jobd.cli.node import node_state
+from jobd.cli.output import age, heard
 from jobd.cli.session import Session, pass_session
 from jobd.cli.watch import changes
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["top"]
 
@@ -42,6 +44,7 @@ class _Page(NamedTuple):
     """What is shown, as the API gave it."""
 
     status: dict[str, Any]
+    nodes: list[dict[str, Any]]
     running: list[dict[str, Any]]
     failed: list[dict[str, Any]]
     seen_s: float
@@ -71,7 +74,7 @@ class _Rates:
 @click.command()
 @pass_session
 def top(session: Session) -> None:
-    """Watch a node: its slots, its queue, its jobs. `q` leaves."""
+    """Watch the nodes: their slots, the queue, the jobs. `q` leaves."""
     from rich.console import Console
 
     client = session.client
@@ -92,7 +95,8 @@ def _live(client: Client, console: Console) -> None:
         for status in changes(client, "/status", {}, heard=rates.hear):
             if page is None or status is not page.status:
                 page = _look(client, status)
-            rows = console.size.height - FRAME - len(page.failed)
+            nodes = len(page.nodes) + 2 if len(page.nodes) > 1 else 0
+            rows = console.size.height - FRAME - nodes - len(page.failed)
             live.update(_draw(page, rates.now(), max(rows, 1)), refresh=True)
 
 
@@ -102,7 +106,8 @@ def _look(client: Client, status: dict[str, Any]) -> _Page:
     for job in running:
         if job["tasks"] > 1:
             job["task_states"] = client.wait(f"/jobs/{job['id']}").get("task_states")
-    return _Page(status, running, failed, time.monotonic())
+    nodes = client.wait("/nodes")["items"]
+    return _Page(status, nodes, running, failed, time.monotonic())
 
 
 def _draw(page: _Page, rates: dict[str, float], rows: int) -> RenderableType:
@@ -114,19 +119,20 @@ def _draw(page: _Page, rates: dict[str, float], rows: int) -> RenderableType:
     head = Text.assemble(
         (status["name"], "bold"), f"  JobD {status['version']}  up {_span(up_s)}",
         ("  read-only: " + status["read_only"] if status.get("read_only") else "", "bold red"),
+        ("  cut off from the others" if status.get("isolated_ms") else "", "bold red"),
     )  # fmt: skip
-    busy = status["slots_total"] - status["slots_free"]
-    full = round(BAR * busy / max(status["slots_total"], 1))
-    slots = Text.assemble(
-        "slots   ", ("━" * full, "cyan"), ("━" * (BAR - full), "bright_black"),
-        f"  {busy} of {status['slots_total']} in use",
-    )  # fmt: skip
+    up = [node for node in page.nodes if node["state"] == "up"]
+    slots = Text("slots   ") + _slots(
+        sum(node["slots_total"] for node in up), sum(node["slots_free"] for node in up)
+    )
     queue = "queue   " + "   ".join(f"{jobs.get(state, 0)} {state}" for state in _QUEUED)
     rate = "rate    " + "   ".join(f"{rates[kind]:.1f}/s {kind}" for kind in rates)
     hidden = len(page.running) - rows
     parts: list[RenderableType] = [head, "", slots, Text(queue)]
     if rates:
         parts.append(Text(rate))
+    if len(page.nodes) > 1:
+        parts += ["", _nodes(page.nodes)]
     parts += ["", _running(page.running[:rows])]
     if hidden > 0:
         parts.append(Text(f"and {hidden} more", "bright_black"))
@@ -135,6 +141,28 @@ def _draw(page: _Page, rates: dict[str, float], rows: int) -> RenderableType:
     if rates:
         parts += ["", Text("q leaves", "bright_black")]
     return Group(*parts)
+
+
+def _slots(total: int, free: int) -> Text:
+    """A bar of slots, with how many are in use."""
+    from rich.text import Text
+
+    busy = max(0, total - free)
+    full = round(BAR * busy / max(total, 1))
+    return Text.assemble(
+        ("━" * full, "cyan"), ("━" * (BAR - full), "bright_black"), f"  {busy} of {total} in use"
+    )
+
+
+def _nodes(nodes: list[dict[str, Any]]) -> Table:
+    table = _table("NODE", "STATE", "ROLE", "SLOTS", "HEARD")
+    for node in nodes:
+        shown = node_state(node)
+        style = {"up": "", "lost": "red"}.get(shown, "yellow")
+        slots = _slots(node["slots_total"], node["slots_free"])
+        since = heard(node["heard_ms"])
+        table.add_row(node["name"], shown, node["role"], slots, since, style=style)
+    return table
 
 
 def _running(jobs: list[dict[str, Any]]) -> Table:

@@ -88,3 +88,10 @@ def test_members_are_removed(jobctl: Jobctl) -> None:
     assert b"warning" in jobctl("cluster").out
     assert jobctl("cluster", "remove", "w1").code == 76
     assert jobctl("cluster", "add", "w1").code == 66
+
+
+def test_top_has_a_line_for_each_node(jobctl: Jobctl) -> None:
+    page = jobctl("top").out.decode()
+    lines = [line.split()[:3] for line in page.splitlines()]
+    for line in (["name-n2", "up", "voter"], ["name-n3", "lost", "voter"], ["n1", "up", "voter"]):
+        assert line in lines, page

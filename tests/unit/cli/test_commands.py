@@ -89,7 +89,7 @@ LOCAL = {
     "store export": "the data directory of a stopped node",
     "store import": "the data directory of a stopped node",
     "store migrate": "the data directory of a stopped node",
-    "top": "get_status, list_jobs and stream_events on one page",
+    "top": "get_status, list_nodes, list_jobs and stream_events on one page",
     "validate": "files only",
 }
 
