@@ -87,9 +87,10 @@ class ApplyOrder:
         known = r.known.pop(id_, None)
         is_logged = known is not None and known.first_record != 0 and known.command is not None
         proposal = known.proposal if known is not None else 0
-        past = PastCommand(r.epoch.number, ts, id_, payload)
-        index = r.past.add(past)
+        index = r.past.index + 1
         record = Executed(r.epoch.number, index, ts, id_, b"" if is_logged else payload)
-        r.journal.append(EXECUTE, encode_record(record), lazy=True)
+        place = r.journal.append(EXECUTE, encode_record(record), lazy=True)
+        first = known.first_record if known is not None and is_logged else place
+        r.past.add(PastCommand(r.epoch.number, ts, id_, payload), first)
         self._statements.executed(index, proposal, id_)
         return index

@@ -53,6 +53,7 @@ __all__ = ["Chain", "alone"]
 
 _BUSY_TICK_MS: Final = 20
 _IDLE_TICK_MS: Final = 250
+_LAZY_MS: Final = 200  # then also lazy records are made durable
 _PACKET_BYTES: Final = 2 * 1024 * 1024
 _NOTHING: Final = Effects()
 _NO_STATEMENT: Final = Statement(0, (), 0)
@@ -86,6 +87,7 @@ class Chain:
         self._refused: list[tuple[int, JobdError]] = []
         self._outbox: dict[str, list[Message]] = {}
         self._fetched: list[PastCommand] = []
+        self._hurried_ms = 0
 
     # -- a step
 
@@ -117,6 +119,9 @@ class Chain:
                 if isinstance(group, Tempo):
                     group.tick()
                 self._forget(now_ms)
+                if now_ms - self._hurried_ms >= _LAZY_MS:
+                    journal.hurry()
+                    self._hurried_ms = now_ms
             case Alive():
                 self._alive = event
                 self._believe()
@@ -313,8 +318,13 @@ class Chain:
 
     @property
     def log_floor(self) -> int:
-        """The image of this moment makes the log's records up to this index unnecessary."""
-        return min(self._group.first_needed - 1, self._journal.durable)
+        """The image of this moment makes the log's records up to this index unnecessary.
+
+        What is kept for laggards is kept in the log too.
+        """
+        kept = self._past.first_record
+        needed = min(self._group.first_needed, self._journal.durable + 1)
+        return (needed if kept is None else min(needed, kept)) - 1
 
     @property
     def index(self) -> int:

@@ -64,9 +64,10 @@ class Learner:
     def fetched(self, command: PastCommand) -> Apply:
         """Execute the next command."""
         decoded = decode_command(command.command)
-        index = self._past.add(command)
+        index = self._past.index + 1
         record = Executed(command.epoch, index, command.ts, command.id, command.command)
-        self._journal.append(EXECUTE, encode_record(record), lazy=True)
+        place = self._journal.append(EXECUTE, encode_record(record), lazy=True)
+        self._past.add(command, place)
         return Apply(index, decoded.txns, (0,) * len(decoded.txns), decoded.epoch)
 
     def ready(self) -> list[int]:

@@ -3,7 +3,8 @@
 Rules:
 X1  What the image holds is not applied again; a command is applied in the order of its index.
 X2  A record of an earlier epoch than the image's says nothing any more.
-X3  Everything up to the clock's last reservation counts as issued or skipped (I13).
+X3  What was executed before the image and is in the log is kept for laggards, as it was before.
+X4  Everything up to the clock's last reservation counts as issued or skipped (I13).
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Recovery:
             self.epoch = Epoch(1, cluster, (Member(node),), 1)
             self._past = Past(applied_index)
         self._imaged = self._past.index
+        self._bytes: dict[CommandId, tuple[bytes, int]] = {}  # of what the image holds executed
+        self._before: list[tuple[PastCommand, int]] = []  # a run of it that ends at _before_index
+        self._before_index = 0
 
     @property
     def index(self) -> int:
@@ -93,18 +97,19 @@ class Recovery:
                 case Committed():
                     self._commit(record)
                 case Executed():
-                    return self._execute(record)
+                    return self._execute(entry.index, record)
         return ()
 
     def _batch(self, entry: LogEntry) -> Apply:
         """A node alone: each record is the next command."""
         index = self._past.index + 1
         command = PastCommand(self.epoch.number, index, (1, 0, index), entry.payload)
-        return self._apply(command)
+        return self._apply(command, None)
 
-    def _apply(self, command: PastCommand) -> Apply:
+    def _apply(self, command: PastCommand, record: int | None) -> Apply:
+        self._recall()
         decoded = decode_command(command.command)
-        index, epoch = self._past.add(command), decoded.epoch
+        index, epoch = self._past.add(command, record), decoded.epoch
         if epoch is not None:
             epoch = msgspec.structs.replace(epoch, start=index)
             self._begin(epoch)
@@ -127,6 +132,8 @@ class Recovery:
 
     def _take(self, index: int, record: Known) -> None:
         if record.id in self._past.ids:
+            if record.command:
+                self._bytes[record.id] = (record.command, index)
             return
         command = self._known.get(record.id)
         if command is None:
@@ -145,20 +152,42 @@ class Recovery:
         if command is not None:
             command.phase, command.ts = Phase.COMMITTED, record.ts
 
-    def _execute(self, record: Executed) -> tuple[Apply, ...]:
+    def _execute(self, place: int, record: Executed) -> tuple[Apply, ...]:
         if record.index <= self._past.index:
+            self._remember(place, record)
             return ()
         known = self._known.pop(record.id, None)
-        payload = record.command or (known.command if known is not None else None)
+        payload, first = record.command, place
+        if known is not None and known.command and not payload:
+            payload, first = known.command, known.first_record
         if record.index != self._past.index + 1 or not payload:
             raise Corrupt(
                 f"the log executes command {record.index} behind {self._past.index}",
                 remedy=_REMEDY,
             )
-        return (self._apply(PastCommand(record.epoch, record.ts, record.id, payload)),)
+        return (self._apply(PastCommand(record.epoch, record.ts, record.id, payload), first),)
+
+    def _remember(self, place: int, record: Executed) -> None:
+        """Keep what the image holds already, as long as it is a run (X3)."""
+        payload, first = record.command, place
+        if not payload:
+            payload, first = self._bytes.pop(record.id, (b"", 0))
+        if not payload or record.index != self._before_index + 1:
+            self._before.clear()
+        self._before_index = record.index
+        if payload:
+            command = PastCommand(record.epoch, record.ts, record.id, payload)
+            self._before.append((command, first))
+
+    def _recall(self) -> None:
+        """Have the past again, before anything is added to it."""
+        if self._before and self._before_index == self._past.index:
+            self._past.recall(self._before)
+        self._before = []
 
     def finish(self, last_index: int, incarnation: int, *, durable_decisions: bool = True) -> Chain:
         """Return the group at the end of the log; `last_index` is its last durable record."""
+        self._recall()
         journal = Journal(last_index)
         group: Solo | Tempo | Learner
         me = self.epoch.replica_of(self._node)

@@ -69,7 +69,8 @@ class Solo:
         while self._durable:
             batch = self._durable.popleft()
             index = self._past.index + 1
-            self._past.add(PastCommand(self._epoch.number, index, (1, 0, index), batch.command))
+            command = PastCommand(self._epoch.number, index, (1, 0, index), batch.command)
+            self._past.add(command, None)
             yield Apply(index, batch.txns, batch.tickets, batch.epoch)
             if batch.epoch is not None:
                 return

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from actors.core.consensus.chain import Chain
 from actors.core.consensus.group import (
     Alive,
     Behind,
+    Imaged,
     Input,
     Read,
     Receive,
@@ -39,10 +42,19 @@ def put(key: str, value: str = "v") -> Txn:
     return Txn((), ((f"kv/t/{key}", encode(value.encode())),))
 
 
+class Image(NamedTuple):
+    floor: int
+    position: bytes
+    revision: int
+    rows: list[tuple[str, int, bytes]]
+    sessions: bytes
+
+
 class Node:
     def __init__(self, name: str, log: list[LogEntry]) -> None:
         self.name = name
-        self.log = log
+        self.log = log  # from its first record on
+        self.image = Image(0, b"", 0, [], b"")
         self.incarnation = 0
         self.boot()
 
@@ -52,8 +64,10 @@ class Node:
         self.answers: dict[int, Result | JobdError | None] = {}
         self.behind: Behind | None = None
         self.forwarded: list[Submit | Read] = []
-        recovery = Recovery(self.name, CLUSTER, b"", 0)
-        for entry in self.log:
+        image = self.image
+        self.state.restore(image.revision, image.rows, image.sessions)
+        recovery = Recovery(self.name, CLUSTER, image.position, image.floor)
+        for entry in self.log[image.floor :]:
             for batch in recovery.replay(entry):
                 for txn in batch.txns:
                     self.state.apply(txn)
@@ -127,6 +141,16 @@ class Cluster:
         for name in self.nodes:
             nodes = frozenset({*alive, name})
             self.step(name, Alive(nodes, min(nodes)))
+
+    def image(self, name: str) -> None:
+        """Write a node's image, durably."""
+        node = self.nodes[name]
+        state, chain = node.state, node.chain
+        rows = [(key, *value) for key, value in state._values.items()]
+        node.image = Image(
+            chain.log_floor, chain.position(), state.revision, rows, state.sessions.dump()
+        )
+        self.step(name, Imaged(chain.index))
 
     def restart(self, name: str) -> None:
         self._queue = [(to, event) for to, event in self._queue if to != name]

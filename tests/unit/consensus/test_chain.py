@@ -168,3 +168,20 @@ def test_packets_of_another_cluster_are_nothing() -> None:
         cluster.step(to, event)
     cluster.settle(500)
     assert cluster.digests() == {(0, 0)}
+
+
+def test_a_restart_of_all_has_again_what_a_laggard_needs() -> None:
+    cluster = Cluster(THREE)
+    cluster.cut = {("a", "c"), ("b", "c"), ("c", "a"), ("c", "b")}
+    cluster.believe("a", "b")
+    for k in range(10):
+        cluster.submit("a", put(str(k)))
+    cluster.settle(500)
+    for name in "ab":
+        cluster.image(name)
+    for name in "abc":
+        cluster.restart(name)
+    cluster.cut = set()
+    cluster.settle(2_000)
+    assert cluster["c"].behind is None, "no snapshot for what the logs of the others have"
+    assert len(cluster.digests()) == 1
