@@ -50,7 +50,17 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
   then 503. `consistency=local` (the default) is what is applied at this node; `session` is what you
   saw or wrote before, wherever that was, so `min_revision` must be there with the
   `X-JobD-Revision` that you saw last; `linearizable` has everything that anybody was told of before
-  the read began. On a node alone a write is applied before it is answered.
+  the read began, at the price of a round trip to the others. On a node alone a write is applied
+  before it is answered.
+- **Any node** of a cluster answers every request. Records are everywhere; a job's log and its
+  artifacts are at the node that ran it, and are fetched from there. While that one can't be reached
+  the answer is 503 `node_unreachable`, which names it. Events that this node no longer has come
+  from one that has them, else from [the history](../operations/history.md). `/actors` is of the
+  node that answers, or of another with `node=ID`.
+- **Cut off.** A node that hears no majority of the voters answers reads from what it has, and says
+  so: `X-JobD-Stale` is for how many milliseconds. Once that is the failure timeout (5 s), writes
+  and linearizable reads are refused with 503 `no_quorum` and `accepted: false`: nothing was
+  submitted. A write that was submitted before is answered 503 `outcome_unknown`. `/readyz` is 503.
 - **Writing once.** Every write takes an `Idempotency-Key`, and a repeat with it is safe at any
   node. Submissions, retries, batches, custom events and new tokens keep a record under it for 24
   h: the first is 202 or 201, a repeat is 200 with `Idempotent-Replayed: true` and the first
@@ -80,7 +90,9 @@ otherwise. `GET /api/v1/openapi.json` has every type; this page has the rules an
 - **Job logs.** A record is whole lines with their newlines, or a piece of a longer line
   (`partial`). It has `text`, or `base64` where the bytes are not UTF-8, so the records of a stream
   joined are what the job wrote to it. `/logs/stream` tells attempt after attempt, of a fan-out task
-  after task, and closes with an event `end` that has the job as it ended.
+  after task, and closes with an event `end` that has the job as it ended. An event `unreachable`
+  says once of an attempt that its `node` can't be reached, and from which record on (`from`): one
+  that is over is passed by, one that runs is told once it can be.
 
 ## Problems
 
@@ -99,7 +111,10 @@ first of these that says where wins; of those that stand together, the first:
 4. what runs on this machine: a node in `./jobd-data`; one of this user, by
    `$XDG_RUNTIME_DIR/jobd/node.json`; 127.0.0.1:8080
 
-The token is `--token`, else `JOBD_TOKEN`, else that of the place.
+The token is `--token`, else `JOBD_TOKEN`, else that of the place. `--url` and `JOBD_URL` take several
+URLs by commas, a context has as many as are added: nodes of one cluster, of which the next is asked
+when one can't be reached or can't answer now. Who submits or follows asks the first that answers
+for the others, and goes on there with the same idempotency key.
 
 Data goes to stdout, all else to stderr. `-o table|wide|json|yaml|name` chooses its form; JSON is
 the API's own body. There is colour on a terminal only, and none with `NO_COLOR`. A job is named by
