@@ -71,7 +71,10 @@ class Dial:
         """Have more addresses, or another key for one; they come next, unless it is linked."""
         new = {each.address: each for each in targets if self._targets.get(each.address) != each}
         if new:
-            self._targets = {**new, **{k: v for k, v in self._targets.items() if k not in new}}
+            # Where it is known as itself, it comes with another's key pair no more.
+            tickets = all(each.curve for each in new.values())
+            kept = {k: v for k, v in self._targets.items() if tickets or not v.curve}
+            self._targets = {**new, **{k: v for k, v in kept.items() if k not in new}}
             self._turn = 0
             if self.error:
                 self._start_over(0)

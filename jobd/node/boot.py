@@ -21,6 +21,7 @@ import msgspec
 
 from actors.errors import ConfigError, Conflict, DataDirectory, JobdError
 from actors.model.token import SCOPES
+from actors.runtime.clock import SystemClock
 from actors.runtime.link import Link
 from jobd.api.audit import recorded
 from jobd.api.gateway import RequestKey
@@ -31,6 +32,7 @@ from jobd.node.data_directory import NodeDirectory, new_node_id, write_atomicall
 from jobd.node.wiring.entrance import Entrance, is_empty
 from jobd.node.wiring.links import NODE_TYPES
 from jobd.node.wiring.node import Node
+from jobd.node.wiring.port_keys import open_keys
 from jobd.node.wiring.snapshots import install_arrived
 
 __all__ = ["Options", "run"]
@@ -112,7 +114,9 @@ async def _enter(config: Config, directory: NodeDirectory, options: Options) -> 
             remedy="bootstrap_peers form a new cluster, --join is for one that there is",
         )
     address = _address("cluster.bind", FLAG, config.cluster.bind)
-    entrance = Entrance(config, directory, endpoint(address))
+    keys = open_keys(directory.path, config.cluster, SystemClock())
+    where = endpoint(address, has_keys=keys is not None)
+    entrance = Entrance(config, directory, where, keys)
     try:
         if forms:
             await entrance.form()
@@ -206,6 +210,7 @@ def _serve_cluster(config: Config, node: Node, directory: NodeDirectory) -> Link
         incarnation=directory.incarnation,
         auth_enabled=config.auth.enabled,
         node_types=NODE_TYPES if config.cluster.enabled else (),
+        keys=node.keys,
     )
     return link
 
@@ -273,6 +278,8 @@ async def _announce(
         "pid": os.getpid(),
         "node": directory.node_id,
     }
+    if node.keys is not None:
+        found["key"] = node.keys.own.public.hex()
     write_atomically(directory.run / "node.json", json.dumps(found).encode())
     _point_to(directory.path)
     _log.info("node %s serves %s (data in %s)", directory.node_id, url, directory.path)

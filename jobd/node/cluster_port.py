@@ -2,12 +2,13 @@
 
 A client shows a token in its first frame; it is looked at again at each heartbeat, so that a
 revoked one closes its link. Behind the port are the API, the directory of user actors, and the
-relay between clients. It listens on loopback only: other machines need keys, which come with the
-cluster.
+relay between clients. A node that has keys listens wherever it is told to, and everyone who
+connects needs a key on its list; one without listens on loopback only.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,6 +21,7 @@ from actors.directory import Directory, expose_directory
 from actors.errors import ConfigError, Unauthenticated
 from actors.runtime import LoopHost, Principal
 from actors.runtime.hello import Hello
+from actors.runtime.keys import Keys
 from actors.runtime.link import Link, Refusal
 from actors.runtime.registry import DIRECTORY_TYPES
 from actors.runtime.vocabulary import Vocabulary
@@ -44,23 +46,25 @@ def open_cluster_port(
     incarnation: int,
     auth_enabled: bool,
     node_types: Iterable[type[msgspec.Struct]] = (),
+    keys: Keys | None = None,
 ) -> tuple[Link, str]:
     """Start what clients talk to and listen; return the link and HOST:PORT. Port 0 picks one.
 
     `node_types` are what other nodes may send besides. Raises ConfigError for an address that is
-    taken, or that isn't loopback.
+    taken, or that isn't loopback while there are no keys.
     """
     now_ms = host.clock.now_ms
     door = _Admission(gateway.view, gateway.audit, auth_enabled=auth_enabled, host=host)
     try:
         link = Link(
             host,
-            endpoint(address),
+            endpoint(address, has_keys=keys is not None),
             node=node,
             incarnation=incarnation,
             vocabulary=_vocabulary(node_types),
             admit=door.admit,
             on_refused=door.report,
+            keys=keys,
         )
     except ConfigError as error:
         raise ConfigError(error.message, remedy=f"give another address with {FLAG}") from None
@@ -69,15 +73,27 @@ def open_cluster_port(
     return link, link.endpoint.removeprefix("tcp://")
 
 
-def endpoint(address: tuple[str, int]) -> str:
-    """Return what the port binds to. Raises ConfigError for what isn't loopback."""
+def endpoint(address: tuple[str, int], *, has_keys: bool) -> str:
+    """Return what the port binds to. Raises ConfigError for what isn't loopback without keys."""
     name, port = address
-    if name not in _LOOPBACK:
+    if name not in _LOOPBACK and not has_keys:
         raise ConfigError(
             f"cluster.bind {name} is not loopback, and this node has no keys for other machines",
-            remedy=f"bind to 127.0.0.1 with {FLAG}",
+            remedy=f"make keys with `jobd keys new`, or bind to 127.0.0.1 with {FLAG}",
         )
-    return f"tcp://{_LOOPBACK[name]}:{port or '*'}"
+    return f"tcp://{_LOOPBACK.get(name) or _numeric(name)}:{port or '*'}"
+
+
+def _numeric(name: str) -> str:
+    """Return the address of an interface by a name of it. Raises ConfigError."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(
+            f"cluster.bind {name}: {error.strerror}", remedy="give an address of this machine"
+        ) from None
+    address = str(found[0][4][0])
+    return f"[{address}]" if ":" in address else address
 
 
 def _vocabulary(node_types: Iterable[type[msgspec.Struct]]) -> Vocabulary:

@@ -30,12 +30,14 @@ from actors.model.join_token import parse_join_token
 from actors.model.node import NodeRecord
 from actors.runtime import LoopHost, Principal
 from actors.runtime.hello import Hello
+from actors.runtime.keys import Keys
 from actors.runtime.link import Link
 from actors.runtime.mesh import Mesh
 from actors.runtime.vocabulary import Vocabulary
 from jobd.config import Config
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.wiring.links import NODE_TYPES
+from jobd.node.wiring.port_keys import check_peers, ticket_of, vouch
 from jobd.node.wiring.snapshots import IncomingFolder
 from jobd.node.wiring.stores import holds_state
 
@@ -64,7 +66,10 @@ class Entrance:
     `endpoint` is what the port binds to. Raises ConfigError when that is taken.
     """
 
-    def __init__(self, config: Config, directory: NodeDirectory, endpoint: str) -> None:
+    def __init__(
+        self, config: Config, directory: NodeDirectory, endpoint: str, keys: Keys | None
+    ) -> None:
+        self._keys = keys
         self._config = config
         self._directory = directory
         self._loop = asyncio.get_running_loop()
@@ -77,11 +82,13 @@ class Entrance:
             incarnation=directory.incarnation,
             vocabulary=Vocabulary(NODE_TYPES),
             admit=_no_clients,
+            keys=keys,
         )
         self._bound = self._link.endpoint.removeprefix("tcp://")
         self._mesh = Mesh(
             self._link,
             cluster="",
+            vouch=vouch,
             silence_s=config.cluster.failure_timeout_ms / 1000,
         )
 
@@ -90,6 +97,7 @@ class Entrance:
     async def form(self) -> None:
         """Return when the first epoch is durable here. Raises what makes it impossible."""
         settings, directory = self._config.cluster, self._directory
+        check_peers(self._keys, settings, self._bound)
         decided: asyncio.Future[Form | Refuse] = self._loop.create_future()
         for peer in settings.bootstrap_peers:
             self._mesh.connect("", peer, bytes.fromhex(settings.keys.get(peer, "")))
@@ -101,7 +109,7 @@ class Entrance:
                 formation.append(
                     Formation(
                         directory.node_id,
-                        b"",
+                        self._own_key,
                         own=own,
                         peers=settings.bootstrap_peers,
                         quorum_size=settings.first_quorum_size,
@@ -121,6 +129,10 @@ class Entrance:
         if isinstance(outcome, Refuse):
             raise outcome.error
         await self._begin(outcome.epoch)
+
+    @property
+    def _own_key(self) -> bytes:
+        return self._keys.own.public if self._keys is not None else b""
 
     def _own_peer(self) -> str:
         """Return which bootstrap peer this node is, "" while it is not known.
@@ -150,16 +162,18 @@ class Entrance:
         text = parse_join_token(token) if token else None
         if token and text is None:
             raise ConfigError("--join-token is no join token", remedy="`jobctl cluster token`")
-        key = bytes.fromhex(text.key) if text is not None else b""
+        key, ticket = b"", None
+        if text is not None:
+            key, ticket = bytes.fromhex(text.key), ticket_of(self._keys, text.secret, text.key)
         for host in hosts:
-            self._mesh.connect("", host, key)
+            self._mesh.connect("", host, key, curve=ticket)
         cluster = self._directory.cluster_id
         if cluster == self._directory.node_id:
             name = self._config.node.name or socket.gethostname().lower()
             address = self._config.cluster.advertised(self._bound)
             ask = JoinCluster(
                 self._directory.node_id,
-                NodeRecord(name, address=address, level=SCHEMA),
+                NodeRecord(name, address=address, key=self._own_key, level=SCHEMA),
                 text.id if text is not None else "",
                 text.secret if text is not None else "",
             )

@@ -22,6 +22,7 @@ from actors.runtime import LoopHost
 from actors.runtime.hello import Hello
 from actors.runtime.link import Link
 from actors.runtime.mesh import LinkRow, Mesh
+from jobd.node.wiring.port_keys import vouch
 
 __all__ = ["NODE_TYPES", "NodeLinks"]
 
@@ -76,6 +77,7 @@ class NodeLinks:
             link,
             cluster=self._epoch().cluster,
             admit=self._admit,
+            vouch=vouch,
             on_up=self._came_up,
             on_down=lambda node, _: self._up.discard(node),
             silence_s=self._silence_s,

@@ -71,6 +71,7 @@ from jobd.node.wiring.cluster import Told, start_cluster, start_replica
 from jobd.node.wiring.disk import open_disk
 from jobd.node.wiring.execution import start_execution, supervisor_port
 from jobd.node.wiring.links import NodeLinks
+from jobd.node.wiring.port_keys import join_keys, open_keys
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.view import NodeSays
 
@@ -106,6 +107,9 @@ class Node:
         recovered = self._disk.recovered
         self._group = recovered.group.finish(recovered.last_index, directory.next_incarnation())
         self.peers = Peers(directory.node_id)
+        self.keys = open_keys(
+            directory.path, config.cluster, self._clock, self.state, lambda: self._group.epoch
+        )
         self.links = NodeLinks(
             self.host,
             self.state,
@@ -211,6 +215,7 @@ class Node:
         return NodeRecord(
             self._capacity.name,
             address=settings.advertised(doors.get("cluster", "")),
+            key=self.keys.own.public if self.keys is not None else b"",
             http=doors.get("http", ""),
             seal_key=self._vault.public_key,
             level=SCHEMA,
@@ -269,7 +274,7 @@ class Node:
                 own=says.node,
                 group=says.group,
                 capacities=lambda: says.scheduler.capacities,
-                join_keys=lambda _: (b"", ""),
+                join_keys=partial(join_keys, self.keys),
             ),
         )
 
