@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -132,8 +131,9 @@ def test_what_is_left_of_a_lost_quorum_goes_on_alone(tmp_path: Path) -> None:
 
         # who was left can't come back
         nodes[2].launch()
-        until(lambda: "is of the cluster" in nodes[2].log(), SLOW_S)
-        with pytest.raises((Refused, OSError)):
-            nodes[2].url = json.loads((nodes[2].data / "run" / "node.json").read_text())["url"]
+        until(nodes[2]._found, SLOW_S)
+        with pytest.raises(Refused) as refused:
             nodes[2].call("PUT", "/kv/test/kept", b'"3"')
+        assert refused.value.status == 503
+        assert nodes[2].call("GET", "/cluster")["cluster"] == before["cluster"]
         assert read(nodes[1], "kept") == "1"
