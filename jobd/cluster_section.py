@@ -65,10 +65,10 @@ class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cluster.bootstrap_peers are given and cluster.enabled is false",
                 remedy="leave one of them out",
             )
-        if self.failure_timeout_ms < 2 * self.heartbeat_interval_ms:
+        if self.failure_timeout_ms < 3 * self.heartbeat_interval_ms:
             raise ConfigError(
-                f"cluster.failure_timeout_ms {self.failure_timeout_ms} is below two heartbeats",
-                remedy=f"give at least {2 * self.heartbeat_interval_ms}",
+                f"cluster.failure_timeout_ms {self.failure_timeout_ms} is below three heartbeats",
+                remedy=f"give at least {3 * self.heartbeat_interval_ms}",
             )
         self._check_keys()
         try:

@@ -38,7 +38,7 @@ def test_a_quorum_size_that_is_not_given_lets_most_fail(
         ({"advertise": "a"}, "cluster.advertise: 'a' is not", "node1:7800"),
         ({"bootstrap_peers": THREE, "role": "worker"}, "role worker has bootstrap", "--join"),
         ({"bootstrap_peers": THREE, "enabled": False}, "enabled is false", "leave one"),
-        ({"heartbeat_interval_ms": 3000}, "below two heartbeats", "6000"),
+        ({"heartbeat_interval_ms": 3000}, "below three heartbeats", "9000"),
         ({"bootstrap_peers": THREE, "keys": {"b:1": KEY}}, "b:1, which is no", "name it as"),
         ({"bootstrap_peers": THREE, "keys": {"node1:7800": "x"}}, "is no key", "jobd keys show"),
         ({"peers": THREE}, "cluster.peers (from the command line) is not a known key", ""),
