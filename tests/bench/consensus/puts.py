@@ -11,6 +11,7 @@ import time
 from itertools import count
 from typing import Any
 
+from actors.errors import JobdError
 from jobd.client import AsyncClient
 from tests.bench.etcd import Load
 from tests.bench.submitting_node import SOCKET
@@ -102,11 +103,16 @@ class ByUsers:
 
     async def _load(self, one: Any, clients: int, seconds: float) -> Load:
         latencies_ms: list[float] = []
+        failures: list[JobdError] = []
         until = time.perf_counter() + seconds
 
         async def call(client: AsyncClient) -> None:
             while (began := time.perf_counter()) < until:
-                await one(client)
+                try:
+                    await one(client)
+                except JobdError as error:
+                    failures.append(error)
+                    continue
                 latencies_ms.append((time.perf_counter() - began) * 1e3)
 
         used, began = os.times(), time.perf_counter()
@@ -116,5 +122,7 @@ class ByUsers:
                 for _ in range(share):
                     group.create_task(call(client))
         took_s, now = time.perf_counter() - began, os.times()
+        if failures:
+            print(f"    {len(failures)} calls failed, the first: {failures[0]}")
         cpu = now.user + now.system - used.user - used.system
         return Load(len(latencies_ms) / took_s, latencies_ms, cpu)
