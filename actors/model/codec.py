@@ -21,7 +21,7 @@ from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import Token
 
-__all__ = ["NOUNS", "SCHEMA", "decode", "encode"]
+__all__ = ["NOUNS", "SCHEMA", "decode", "encode", "is_readable"]
 
 SCHEMA: Final = 1
 
@@ -51,6 +51,11 @@ _SCHEMA_BYTE: Final = bytes([SCHEMA])
 def encode(noun: Any) -> bytes:
     """Return the stored bytes of a noun."""
     return _SCHEMA_BYTE + _ENCODER.encode(noun)
+
+
+def is_readable(value: bytes) -> bool:
+    """Say whether this node knows the schema of a stored value."""
+    return value[0] <= SCHEMA
 
 
 def decode(kind: str, value: bytes) -> Any:

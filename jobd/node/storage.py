@@ -8,7 +8,6 @@ from typing import NamedTuple
 from actors.core.consensus.recovery_of_log import Recovery
 from actors.core.ports import EventLog, LogStore, Row, StateStore
 from actors.core.store.state import State
-from actors.core.store.txn import Committed
 from actors.errors import Corrupt
 from actors.model.event import Event
 
@@ -40,7 +39,7 @@ def recover(
     image = store.load()
     state = State()
     state.restore(image.revision, image.rows, image.sessions)
-    rows: dict[str, Row] = {}
+    touched: set[str] = set()
     group = Recovery(node, cluster, image.position, image.applied_index)
     index = image.applied_index
     for entry in log.replay(index):
@@ -52,9 +51,9 @@ def recover(
         index = entry.index
         for batch in group.replay(entry):
             for txn in batch.txns:
-                result = state.apply(txn)
-                if isinstance(result, Committed):
-                    rows.update((key, Row(key, result.revision, value)) for key, value in txn.ops)
+                state.apply(txn)
+                for key, _ in txn.ops:
+                    touched.add(key)
     if log.last_index < image.applied_index:
         raise Corrupt(
             f"the image holds record {image.applied_index}, the log ends at {log.last_index}",
@@ -67,8 +66,14 @@ def recover(
         index,
         image.applied_index,
         image.revision,
-        rows,
+        _rows(state, touched),
         new,
         index - image.applied_index,
         time.monotonic() - began,
     )
+
+
+def _rows(state: State, touched: set[str]) -> dict[str, Row]:
+    """Return what the image is to have of these keys."""
+    found = ((key, state.raw(key) or (state.revision, None)) for key in touched)
+    return {key: Row(key, revision, value) for key, (revision, value) in found}
