@@ -1,6 +1,6 @@
 """The data directory of a node: its version, its lock, its identity.
 
-format        one integer; a node refuses a directory of another version
+format        one integer: a newer version is refused, an older one taken over
 lock          held (flock) by the one process that uses the directory
 node.json     who the node is: id, cluster, incarnation; replaced atomically and fsynced
 admin.token   the token minted at the first start, 0600
@@ -30,7 +30,10 @@ from actors.model.ids import make_id
 
 __all__ = ["FORMAT", "NodeDirectory", "filling", "new_node_id", "write_atomically"]
 
-FORMAT: Final = 1
+# 2: the log has records of a cluster's consensus, and the image says where that stands. A node that
+# knows only 1 can't go on from it; what 1 wrote is read as it is.
+FORMAT: Final = 2
+_READ: Final = ("1", str(FORMAT))
 _UNFINISHED: Final = "restore not finished"
 _LOST_AND_FOUND: Final = "lost+found"
 
@@ -214,11 +217,13 @@ def _check_format(path: Path) -> None:
         raise DataDirectory(
             f"the restore into {path} was cut short", remedy="remove the directory, restore again"
         )
-    if text != str(FORMAT):
+    if text not in _READ:
         raise DataDirectory(
             f"the data directory {path} has format {text[:20]!r}, this node reads format {FORMAT}",
             remedy="start it with the JobD version that wrote it",
         )
+    if text != str(FORMAT):
+        write_atomically(file, f"{FORMAT}\n".encode(), sync=True)
 
 
 def _identity(path: Path, new_id: str) -> dict[str, Any]:

@@ -135,12 +135,12 @@ def test_directories_that_are_not_as_they_were(data: Path) -> None:
     version = "start it with the JobD version that wrote it"
     for name, content, cause, remedy in (
         (
-            "format", "2\n",
-            f"the data directory {data} has format '2', this node reads format 1", version,
+            "format", "3\n",
+            f"the data directory {data} has format '3', this node reads format 2", version,
         ),
         (
             "format", "\0\0\0",
-            f"the data directory {data} has format '\\x00\\x00\\x00', this node reads format 1",
+            f"the data directory {data} has format '\\x00\\x00\\x00', this node reads format 2",
             version,
         ),
         (
