@@ -20,6 +20,7 @@ from actors.errors import (
     Unauthenticated,
 )
 from jobd import config as configuration
+from jobd.keys_command import keys
 
 __all__ = ["main"]
 
@@ -174,6 +175,9 @@ def _label(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise ConfigError(f"--label {text!r} is not K=V", remedy="for example --label zone=a")
     return name, value
+
+
+cli.add_command(keys)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ The first that names an address wins:
 2. the node in JOBD_DATA
 3. a node of this machine: in ./jobd-data, or where $XDG_RUNTIME_DIR/jobd says
 4. 127.0.0.1:7800
+A node that has keys is KEY@HOST:PORT; see `jobd.client.keys` for the client's own.
 The token is the argument, else JOBD_TOKEN, else the one of the node on this machine that is meant.
 """
 
@@ -18,6 +19,7 @@ from typing import Final, NamedTuple
 
 from actors.errors import ActorUnavailable, InvalidInput
 from jobd.api.node_views import NodeView
+from jobd.client.keys import key_part
 from jobd.discovery import LocalNode, local_nodes, node_in
 
 __all__ = ["DEFAULT_ADDRESS", "GIVEN", "Target", "find_nodes", "others_of"]
@@ -25,7 +27,8 @@ __all__ = ["DEFAULT_ADDRESS", "GIVEN", "Target", "find_nodes", "others_of"]
 GIVEN: Final = "given"
 DEFAULT_ADDRESS: Final = "127.0.0.1:7800"
 _ADDRESS: Final = re.compile(
-    r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/,\[\]]*):(?P<port>[0-9]{1,5})/?"
+    r"(?:tcp://)?(?:(?P<key>[0-9a-fA-F]{64})@)?"
+    r"(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/,\[\]]*):(?P<port>[0-9]{1,5})/?"
 )
 
 
@@ -64,8 +67,11 @@ def find_nodes(
 def others_of(nodes: Iterable[NodeView], here: str) -> tuple[str, ...]:
     """Return where other nodes are, as far as they can be reached from where `here` is.
 
-    Another machine's loopback is not ours, and an address of all interfaces names none.
+    Another machine's loopback is not ours, and an address of all interfaces names none. Of nodes
+    with keys the addresses alone don't help.
     """
+    if key_part(here):
+        return ()
     found = (node.addresses.get("cluster", "") for node in nodes if node.state == "up")
     usable = (text for text in found if _ADDRESS.fullmatch(text) and not _is_anywhere(text))
     local = _is_loopback(here)
@@ -107,7 +113,8 @@ def _normal(text: str) -> str:
         raise InvalidInput(
             f"{text!r} is no address of a node", remedy="They look like 127.0.0.1:7800."
         )
-    return f"{found['host'] or '127.0.0.1'}:{found['port']}"
+    place = f"{found['host'] or '127.0.0.1'}:{found['port']}"
+    return f"{found['key'].lower()}@{place}" if found["key"] else place
 
 
 def _token_of(addresses: tuple[str, ...], env: Mapping[str, str]) -> str:

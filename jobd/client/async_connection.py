@@ -17,7 +17,7 @@ import zmq
 from actors import limits
 from actors.errors import AskTimeout, JobdError
 from jobd.api.message import ApiRequest
-from jobd.client.connection import HELLO_S, SLICE_S, probe, socket_of, unreachable
+from jobd.client.connection import HELLO_S, SLICE_S, broken, probe, socket_of, unreachable
 from jobd.client.session import Answer, Reading, Session, message_of
 
 __all__ = ["AsyncConnection"]
@@ -184,7 +184,7 @@ class AsyncConnection:
             return
         now = self._loop.time()
         if self._monitor.poll(0):
-            self.close(unreachable(self.address, "the connection broke", maybe_executed=True))
+            self.close(broken(self.address, self._monitor, self.session))
         elif now - self._heard_s > limits.PEER_TIMEOUT_S:
             self.close(unreachable(self.address, "it is silent", maybe_executed=True))
         else:

@@ -19,15 +19,31 @@ from zmq.utils.monitor import parse_monitor_message
 from actors import limits
 from actors.errors import ActorUnavailable, AskTimeout
 from jobd.api.message import ApiRequest
+from jobd.client.keys import curve_for, key_part, place_of
 from jobd.client.session import Answer, Reading, Session, message_of
 
-__all__ = ["HELLO_S", "IDLE_S", "SLICE_S", "Connection", "probe", "socket_of", "unreachable"]
+__all__ = [
+    "HELLO_S",
+    "IDLE_S",
+    "SLICE_S",
+    "Connection",
+    "broken",
+    "probe",
+    "socket_of",
+    "unreachable",
+]
 
 IDLE_S: Final = limits.PEER_TIMEOUT_S * 0.6
 CONNECT_S: Final = 2.0
 HELLO_S: Final = float(limits.PEER_TIMEOUT_S)
 SLICE_S: Final = 0.2  # between two looks at the time and at the connection
 _LINGER_MS: Final = 200
+_ENDS: Final = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 
 
 def unreachable(address: str, why: str, *, maybe_executed: bool = False) -> ActorUnavailable:
@@ -44,7 +60,7 @@ def probe(address: str) -> None:
 
     Raises ActorUnavailable.
     """
-    host, _, port = address.rpartition(":")
+    host, _, port = place_of(address).rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except OSError as error:
@@ -55,14 +71,33 @@ def probe(address: str) -> None:
 def socket_of(
     context: zmq.Context[zmq.Socket[bytes]], address: str
 ) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
-    """Return a connected DEALER and the socket that tells of its disconnection."""
+    """Return a connected DEALER and the socket that tells of its disconnection.
+
+    Raises ConfigError when the node wants a key and there is none.
+    """
+    curve = curve_for(address)
     dealer = context.socket(zmq.DEALER)
     dealer.linger = _LINGER_MS
     dealer.setsockopt(zmq.MAXMSGSIZE, limits.BLOB_BYTES)
     dealer.setsockopt(zmq.IPV6, 1)
-    monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-    dealer.connect(f"tcp://{address}")
+    if curve is not None:
+        curve.apply(dealer)
+    monitor = dealer.get_monitor_socket(_ENDS)
+    dealer.connect(f"tcp://{place_of(address)}")
     return dealer, monitor
+
+
+def broken(address: str, monitor: zmq.Socket[bytes], session: Session) -> ActorUnavailable:
+    """Return the error of a connection that has ended, as its monitor tells."""
+    event = parse_monitor_message(monitor.recv_multipart())["event"]
+    if session.welcome.done:
+        return unreachable(address, "the connection broke", maybe_executed=True)
+    why = "it ended the connection before its hello: does it want a key, as in KEY@HOST:PORT?"
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        why = "it doesn't know this client's key: `jobd keys allow` adds it"
+    elif key_part(address):
+        why = "it has no keys, or another than the address says"
+    return unreachable(place_of(address), why)
 
 
 class Connection:
@@ -183,8 +218,7 @@ class Connection:
     def _look(self) -> None:
         now = time.monotonic()
         if self._monitor.poll(0):
-            parse_monitor_message(self._monitor.recv_multipart())
-            raise unreachable(self.address, "the connection broke", maybe_executed=True)
+            raise broken(self.address, self._monitor, self.session)
         if now - self._heard_s > limits.PEER_TIMEOUT_S:
             raise unreachable(self.address, "it is silent", maybe_executed=True)
         if now - self._sent_s > limits.HEARTBEAT_S:

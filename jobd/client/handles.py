@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobd.client.keys import key_file_for
+
 if TYPE_CHECKING:
     from actors import ActorHandle
 
@@ -18,7 +20,7 @@ def connect_actors(address: str, token: str) -> None:
     from actors.runtime.remote.verbs import connect
 
     if process().connection is None:
-        connect(f"tcp://{address}", token=token)
+        connect(f"tcp://{address}", token=token, key_file=key_file_for(address))
 
 
 def find_actor(address: str, token: str, name: str, namespace: str) -> ActorHandle:

@@ -279,7 +279,7 @@ async def _announce(
         "node": directory.node_id,
     }
     if node.keys is not None:
-        found["key"] = node.keys.own.public.hex()
+        found["cluster"] = f"{node.keys.own.public.hex()}@{found['cluster']}"
     write_atomically(directory.run / "node.json", json.dumps(found).encode())
     _point_to(directory.path)
     _log.info("node %s serves %s (data in %s)", directory.node_id, url, directory.path)

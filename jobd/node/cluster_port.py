@@ -55,10 +55,11 @@ def open_cluster_port(
     """
     now_ms = host.clock.now_ms
     door = _Admission(gateway.view, gateway.audit, auth_enabled=auth_enabled, host=host)
+    where = endpoint(address, has_keys=keys is not None)
     try:
         link = Link(
             host,
-            endpoint(address, has_keys=keys is not None),
+            where,
             node=node,
             incarnation=incarnation,
             vocabulary=_vocabulary(node_types),

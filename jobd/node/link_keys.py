@@ -16,10 +16,11 @@ from typing import Final, Literal, NamedTuple, cast
 
 from actors.errors import ConfigError, Conflict, InvalidInput, NotFound
 from actors.model.ids import NAME_RE
-from actors.runtime.curve import Curve, key_of_text, new_curve, public_of
+from actors.runtime.curve import Curve, key_of_text
+from actors.runtime.key_file import make_key_file, read_key_file
 from jobd.node.data_directory import write_atomically
 
-__all__ = ["AllowedKey", "LinkKeys", "Role", "make_key_file", "read_key_file"]
+__all__ = ["AllowedKey", "LinkKeys", "Role"]
 
 Role = Literal["node", "client"]
 _ROLES: Final = ("node", "client")
@@ -33,30 +34,6 @@ class AllowedKey(NamedTuple):
     role: Role
     name: str
     key: bytes
-
-
-def read_key_file(path: Path) -> Curve | None:
-    """Return the pair of a secret key's file, None where there is no file. Raises ConfigError."""
-    try:
-        secret = key_of_text(path.read_text().strip())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, InvalidInput) as error:
-        raise ConfigError(
-            f"{path} is no secret key: {error}",
-            remedy="mend its owner and permissions, or restore it from a backup",
-        ) from None
-    return Curve(public_of(secret), secret)
-
-
-def make_key_file(path: Path) -> Curve:
-    """Draw a pair and write its secret part, durably. Raises Conflict where a file is."""
-    if path.exists():
-        raise Conflict(f"{path} is there already", remedy="`jobd keys show` shows its public part")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = new_curve()
-    write_atomically(path, f"{made.secret.hex()}\n".encode(), sync=True)
-    return made
 
 
 class LinkKeys:

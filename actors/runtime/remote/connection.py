@@ -6,13 +6,17 @@ import asyncio
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from actors import limits
-from actors.errors import ActorUnavailable, AskTimeout, InvalidInput, JobdError
+from actors.errors import ActorUnavailable, AskTimeout, ConfigError, InvalidInput, JobdError
 from actors.runtime.address import SCHEME, node_of
+from actors.runtime.curve import key_of_text
 from actors.runtime.host import LoopHost
 from actors.runtime.invoke import Invoke
+from actors.runtime.key_file import read_key_file
+from actors.runtime.keys import Keys
 from actors.runtime.letter import Letter
 from actors.runtime.link import Link
 from actors.runtime.registry import DIRECTORY_TYPES, Register, Resolve, Unregister
@@ -27,7 +31,10 @@ from actors.runtime.vocabulary import Vocabulary
 
 __all__ = ["Connection", "OnLoop"]
 
-_ENDPOINT: Final = re.compile(r"ipc://.+|tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})")
+_ENDPOINT: Final = re.compile(
+    r"ipc://.+|tcp://((?P<key>[0-9a-fA-F]{64})@)?(\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})"
+)
+_KEY: Final = re.compile(r"(?<=^tcp://)[0-9a-fA-F]{64}@")
 _LAST_PORT: Final = 65_535
 OnLoop = Callable[[Callable[[], object]], None]
 
@@ -43,6 +50,17 @@ def _vocabulary() -> Vocabulary:
     return vocabulary
 
 
+def _keys(server: str, file: str) -> Keys:
+    """Return the keys to connect with to a node that has that one. Raises ConfigError."""
+    own = read_key_file(Path(file)) if file else None
+    if own is None:
+        raise ConfigError(
+            f"the node wants a key of whoever connects, and {file or 'no file'} has one",
+            remedy="`jobd keys new --client FILE` makes one, which JOBD_KEY_FILE names",
+        )
+    return Keys(own.to(key_of_text(server)))
+
+
 class Connection:
     """A link of this process as a client; the `NameService` of its names. For any thread."""
 
@@ -53,6 +71,7 @@ class Connection:
         caller: Caller,
         identity: Identity,
         endpoint: str,
+        key_file: str = "",
     ) -> None:
         where = _ENDPOINT.fullmatch(endpoint)
         if where is None or int(where["port"] or 0) > _LAST_PORT:
@@ -61,6 +80,7 @@ class Connection:
                 remedy="It begins with tcp://, for example tcp://127.0.0.1:7800.",
             )
         self.endpoint = endpoint
+        self._keys = _keys(where["key"], key_file) if where["key"] else None
         self._host = host
         self._on_loop = on_loop
         self._caller = caller
@@ -101,13 +121,14 @@ class Connection:
     def _open(self, token: str, opened: Ref[str]) -> None:
         self._link = Link(
             self._host,
-            self.endpoint,
+            _KEY.sub("", self.endpoint),
             node=self._identity.process,
             incarnation=next(self._identity.incarnations),
             vocabulary=_vocabulary(),
             token=token,
             key=self._identity.key,
             on_node=self._on_node,
+            keys=self._keys,
         )
         door = partial(Door, self._host, self._identity, _vocabulary)
         self._host.spawn(door, DOOR)

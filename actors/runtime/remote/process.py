@@ -114,7 +114,7 @@ class Process:
 
     # -- any thread
 
-    def connect(self, endpoint: str, token: str, timeout_s: float) -> None:
+    def connect(self, endpoint: str, token: str, timeout_s: float, key_file: str) -> None:
         """Link this process to a node; see `verbs.connect`."""
         refuse_on_the_loop("connecting")
         with self._connecting:
@@ -123,7 +123,9 @@ class Process:
                     f"this process is connected to {self.connection.endpoint}",
                     remedy="actors.disconnect() comes first.",
                 )
-            connection = Connection(self.host, self.on_loop, self, self._identity, endpoint)
+            connection = Connection(
+                self.host, self.on_loop, self, self._identity, endpoint, key_file
+            )
             try:
                 connection.open(token, timeout_s)
                 # From here on new names go to the node, so that none is missed.

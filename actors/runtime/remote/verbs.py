@@ -87,16 +87,25 @@ def kill(handle: ActorHandle, *, no_restart: bool = True, timeout: float | None 
         return
 
 
-def connect(address: str, *, token: str | None = None, timeout: float = 10.0) -> None:
+def connect(
+    address: str,
+    *,
+    token: str | None = None,
+    timeout: float = 10.0,
+    key_file: str | None = None,
+) -> None:
     """Link this process to a node, whose other processes can then call its named actors.
 
-    `address`: the node's, "tcp://127.0.0.1:7800". `token`: by default JOBD_TOKEN. Raises
-    ActorUnavailable when no node answers within `timeout` seconds, Unauthenticated or Forbidden
-    when it does not let this process in, Conflict when a name is taken or there is a link already.
+    `address`: the node's, "tcp://127.0.0.1:7800", or "tcp://KEY@…" of one that has keys; then
+    `key_file` has this process's own, by default JOBD_KEY_FILE. `token`: by default JOBD_TOKEN.
+    Raises ActorUnavailable when no node answers within `timeout` seconds, Unauthenticated or
+    Forbidden when it does not let this process in, ConfigError without a key where one is wanted,
+    Conflict when a name is taken or there is a link already.
     A link that breaks is made anew by itself.
     """
     secret = os.environ.get("JOBD_TOKEN", "") if token is None else token
-    process().connect(address, secret, timeout)
+    file = os.environ.get("JOBD_KEY_FILE", "") if key_file is None else key_file
+    process().connect(address, secret, timeout, file)
 
 
 def disconnect() -> None:
