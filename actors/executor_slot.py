@@ -187,7 +187,7 @@ class ExecutorSlot(LoopActor):
                 if self._late != "telling":
                     yield from self._release()
             case job.Leave():
-                if held is None:
+                if held is None and self._view.get(self.attempt) is None:
                     yield from self._release()
 
     @property

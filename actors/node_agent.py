@@ -183,7 +183,7 @@ class NodeAgent(StoreActor):
             case _Late(held=held), Committed():
                 yield _kept(_KeepLog(held.attempt))
             case _Late(held=held), _:
-                yield self._discard(held)
+                yield self._discard(held, tells=True)
             case _, Archived(attempt=attempt):
                 yield Tell(addresses.SUPERVISOR, Discard(attempt))
 
@@ -211,23 +211,23 @@ class NodeAgent(StoreActor):
         """Discard what the store does not know, then let the scheduler claim (R4)."""
         if not self._session:
             return  # it comes again on the link of the next session
-        self._welcome = message.welcome
+        is_first, self._welcome = self._welcome is None, message.welcome
         for held in message.held:
             entry = self.view.get(held.attempt)
             if entry is None or entry.noun.node != self._node:
-                yield self._discard(held)
+                yield self._discard(held, tells=is_first)
         yield Tell(addresses.SCHEDULER, ClaimsAllowed(self._session, message.welcome.instance))
 
-    def _discard(self, held: Held) -> Effect:
+    def _discard(self, held: Held, *, tells: bool) -> Effect:
         """End or forget an attempt; the log of one that ended is kept first if its job is known.
 
         Its finish was durable before its slot had come to that; or the others had given it up, and
-        its result is late.
+        its result is late (`tells`: later in its life each is held by a slot, which tells it).
         """
         job_id, _, _ = keys.attempt_parts(held.attempt)
         if held.exit is None or self.view.get(keys.job(job_id)) is None:
             return Tell(addresses.SUPERVISOR, Discard(held.attempt))
-        txn = self._late_result(held)
+        txn = self._late_result(held) if tells else None
         if txn is None:
             return _kept(_KeepLog(held.attempt))
         return Ask(addresses.REPLICA, SubmitTxn(txn), _Late(held), timeout_s=None)
@@ -241,7 +241,7 @@ class NodeAgent(StoreActor):
     @handles(_Late)
     def tell_late_result(self, message: _Late, context: Context) -> Effects:
         """Try again."""
-        return [self._discard(message.held)]
+        return [self._discard(message.held, tells=True)]
 
     @handles(_KeepLog)
     def keep_log(self, message: _KeepLog, context: Context) -> Effects:

@@ -21,7 +21,7 @@ from actors.core.backlog import Backlog
 from actors.core.peers import Peers
 from actors.core.pending import Pending, PendingQueue
 from actors.core.permits import first_full, holders, key_hash
-from actors.core.placement import Candidate, NodeCapacity, feasible, place
+from actors.core.placement import Candidate, NodeCapacity, Placed, feasible, place
 from actors.core.room import ClaimTurns, Room, cordoned
 from actors.core.store.txn import Committed, Result
 from actors.core.view import Change, View
@@ -233,7 +233,7 @@ class Scheduler(StoreActor):
             return
         now_ms = int(self.clock.monotonic_s() * 1000)
         others = self._turns.speaking(self._room.takers(), now_ms)
-        taken, next_ms, waiting = self._permits_in_flight(), None, -1
+        next_ms, waiting = None, -1
         while (free := self._slots_free) > 0 and len(self._pending) not in (0, waiting):
             waiting = len(self._pending)
             nodes = [self.capacity, *others]
@@ -243,9 +243,10 @@ class Scheduler(StoreActor):
             placed = place(self._candidates(nodes, looked, full), nodes, (), limit)
             for entry in full:
                 self._wait_for_permit(entry)
-            mine, next_ms = self._turns.of(placed, now_ms)
+            mine, next_ms = self._turns.of(self._within_permits(placed), now_ms)
             for work in mine:
-                if self._may_start(looked[work], taken, alone=not others):
+                # What was taken over may have the room that was meant for one behind it.
+                if not others or not feasible(self._spec(work[0]), self.capacity):
                     yield from self._claim(looked[work])
         if next_ms is not None:
             yield After((next_ms - now_ms) / 1000, _Turn(), key="turn")
@@ -277,24 +278,19 @@ class Scheduler(StoreActor):
             looked[entry.job_id, entry.task_index] = entry
             yield Candidate(entry.job_id, entry.task_index, spec)
 
-    def _permits_in_flight(self) -> Counter[str]:
-        """Count by key the permits that this node's undecided claims take."""
-        claims = (_work_of(holder)[0] for holder in self._held if keys.kind(holder) != "attempt")
-        return Counter(each.key for job_id in claims for each in self._spec(job_id).concurrency)
+    def _within_permits(self, placed: list[Placed]) -> Iterator[Placed]:
+        """Leave out what takes a permit that one before it, or a claim under way, is to take.
 
-    def _may_start(self, entry: Pending, taken: Counter[str], *, alone: bool) -> bool:
-        """Say whether an entry still fits here beside what was claimed in this pass.
-
-        What takes a permit that another is about to take stays pending until the feed shows it.
+        It stays pending until the feed shows what became of that.
         """
-        spec = self._spec(entry.job_id)
-        if not alone and feasible(spec, self.capacity):
-            return False
-        for each in spec.concurrency:
-            if sum(1 for _ in holders(self.view, each)) + taken[each.key] >= each.max:
-                return False
-        taken.update(each.key for each in spec.concurrency)
-        return True
+        claims = (_work_of(holder)[0] for holder in self._held if keys.kind(holder) != "attempt")
+        taken = Counter(each.key for job_id in claims for each in self._spec(job_id).concurrency)
+        for found in placed:
+            wanted = self._spec(found.job_id).concurrency
+            held = {each.key: sum(1 for _ in holders(self.view, each)) for each in wanted}
+            if all(held[each.key] + taken[each.key] < each.max for each in wanted):
+                taken.update(held.keys())
+                yield found
 
     def _claim(self, entry: Pending) -> Iterator[Effect]:
         """Reserve a slot and submit the claim, or put the entry where it waits."""

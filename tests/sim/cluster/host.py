@@ -100,6 +100,10 @@ class ClusterHost(SimHost):
         self._note("pause", "", node, duration_s)
         self._resume_s[node] = self.clock.elapsed_s + duration_s
 
+    def is_paused(self, node: str) -> bool:
+        """Say whether a node is stopped now."""
+        return self._resume_s.get(node, 0.0) > self.clock.elapsed_s
+
     def reaches(self, source: str, target: str) -> bool:
         """Say whether the network would carry a message now."""
         cut = frozenset((source, target)) in self._cuts or (source, target) in self._one_way

@@ -15,17 +15,19 @@ C-k  no actor crashes
 C-l  nobody but its node ends an attempt whose node's session is up
 C-m  who is cut off for long spawns nothing
 C-n  when the faults end, every job ends and nothing is left, not on a drained node either
+C-o  no node is lost that a majority could hear
+C-p  a node claims nothing once it has seen that it is cordoned
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from actors import addresses
 from actors.core import job as jobs
 from actors.core.job.work import load
 from actors.core.permits import key_hash
+from actors.core.room import cordoned
 from actors.core.store.state import State
 from actors.core.store.txn import Committed, Txn
 from actors.home import Home
@@ -38,6 +40,7 @@ from tests.sim.node.monitor import ViolationError
 
 __all__ = ["Monitor", "need"]
 
+_CLOCKS_MS = 300  # by which the nodes' clocks may differ
 _KINDS = ("job/", "task/", "attempt/", "idempotency/", "closed/")
 
 
@@ -58,8 +61,10 @@ class Monitor:
         self._judged = 0
         self._ended: dict[str, str] = {}
         self._cancelled: dict[str, int] = {}
-        self._spawns: set[str] = set()
+        self.spawns: set[str] = set()
         self._cut_off_s: dict[str, float] = {}
+        self._well_ms: dict[str, int] = {}  # since when a node runs, in contact with a majority
+        self._cordoned_ms: dict[str, int] = {}  # since when a node has seen that
         self.accepted: dict[str, int] = {}
         self.coverage: Counter[str] = Counter()
 
@@ -74,8 +79,8 @@ class Monitor:
     # -- what machines do
 
     def _spawned(self, node: str, attempt: str) -> None:
-        need(attempt not in self._spawns, "C-a", f"{attempt} spawned twice")
-        self._spawns.add(attempt)
+        need(attempt not in self.spawns, "C-a", f"{attempt} spawned twice")
+        self.spawns.add(attempt)
         now_s = self._order.host.clock.elapsed_s
         since_s = self._cut_off_s.get(node, now_s)
         # Two intervals until it knows, and the frame that starts it may be stalled on its way.
@@ -91,12 +96,25 @@ class Monitor:
             node, _, _, txn = entries[self._judged]
             self._judged += 1
             self._commit(node, txn)
-        now_s = self._order.host.clock.elapsed_s
-        for name in self._machines:
-            if self._order.has_quorum(name):
+        self._note_contact()
+
+    def _note_contact(self) -> None:
+        host = self._order.host
+        now_s, now_ms = host.clock.elapsed_s, host.true_ms
+        for name, machine in self._machines.items():
+            in_contact = self._order.has_quorum(name)
+            if in_contact:
                 self._cut_off_s.pop(name, None)
             else:
                 self._cut_off_s.setdefault(name, now_s)
+            if in_contact and machine.process is not None and not host.is_paused(name):
+                self._well_ms.setdefault(name, now_ms)
+            else:
+                self._well_ms.pop(name, None)
+            if machine.process is not None and cordoned(machine.process.state, name):
+                self._cordoned_ms.setdefault(name, now_ms)
+            else:
+                self._cordoned_ms.pop(name, None)
 
     def _commit(self, node: str, txn: Txn) -> None:
         truth = self.truth
@@ -112,8 +130,10 @@ class Monitor:
             return
         for event in events:
             self.coverage[event.type] += 1
+            if event.type == "jobd:node:lost":
+                self._lost(event.data["node"], txn.now_ms)
         for key, value in txn.ops:
-            self._op(node, key, value is None, before[key])
+            self._op(node, key, value is None, txn.now_ms)
         for key in ended:
             entry = before[key]
             own = entry is not None and entry.noun.node == node
@@ -123,12 +143,16 @@ class Monitor:
         self._permits()
         self._accepted()
 
-    def _op(self, node: str, key: str, gone: bool, before: Any) -> None:
+    def _lost(self, node: str, said_ms: int) -> None:
+        well_ms = said_ms - self._well_ms.get(node, said_ms)
+        need(well_ms < TIMEOUT_MS + 3_000, "C-o", f"{node} is lost, well for {well_ms} ms")
+
+    def _op(self, node: str, key: str, gone: bool, now_ms: int) -> None:
         match keys.kind(key):
             case "job" | "task":
                 self._record(key, gone)
             case "attempt" if not gone:
-                self._claim(node, key)
+                self._claim(node, key, now_ms)
         parts = key.split("/")
         if parts[0] in ("job", "task", "attempt"):
             self._running(parts[1])
@@ -154,7 +178,7 @@ class Monitor:
             self._ended[key] = entry.noun.state
             self.coverage[f"{keys.kind(key)} {entry.noun.state} ({entry.noun.reason})"] += 1
 
-    def _claim(self, node: str, key: str) -> None:
+    def _claim(self, node: str, key: str, now_ms: int) -> None:
         entry = self.truth.get(key)
         assert entry is not None
         job_id, index, _ = keys.attempt_parts(key)
@@ -165,6 +189,8 @@ class Monitor:
         wanted = work.spec.placement
         allowed = wanted.node in (None, node) and wanted.labels.get("node", node) == node
         need(allowed and entry.noun.node == node, "C-i", f"{key} claimed by {node}: {wanted}")
+        seen_ms = self._cordoned_ms.get(node, now_ms)
+        need(now_ms - seen_ms < _CLOCKS_MS, "C-p", f"{key} claimed by {node}, which is cordoned")
         need(self._is_up(node), "C-i", f"{key} claimed by {node}, which has no session")
 
     def _running(self, job_id: str) -> None:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from unittest import mock
 
 from actors.core import job
-from actors.core.node_state import DrainMode
+from actors.core.node_state import DrainMode, is_drained
 from actors.errors import JobdError
+from actors.model import keys
 from actors.runtime import Faults
 from tests.sim.cluster.host import ClusterHost
 from tests.sim.cluster.machine import Machine
@@ -177,10 +178,24 @@ class _Campaign:
         self._drained.add(name)
         self.sim.clients.drain(name, mode, self.rng.choice((0, 800, 5_000)))
 
+    def _require_drains(self) -> None:
+        """What drains must come to have nothing."""
+        sim, truth = self.sim, self.sim.monitor.truth
+        sim.host.heal()
+        sim.boot()
+
+        def left() -> list[str]:
+            records = {name: truth.get(keys.node(name)) for name in sim.names}
+            drain = [name for name, entry in records.items() if entry and entry.noun.drain]
+            return [name for name in drain if not is_drained(truth, name)]
+
+        need(sim.run_until(lambda: not left(), 60), "C-n", f"{left()} do not become empty")
+
     def run(self) -> None:
         sim = self.sim
         sim.boot()
         sim.run_for(_FAULTY_S)
+        self._require_drains()
         for name in sorted(self._drained):  # what is pinned to it would wait for ever
             sim.clients.uncordon(name)
         sim.rest()

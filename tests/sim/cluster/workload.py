@@ -68,6 +68,7 @@ class Clients:
         self._monitor = monitor
         self._rng = rng
         self.waiting = 0
+        self.avoided: set[str] = set()  # nodes that nobody asks
 
     def submit(self, spec: JobSpec) -> str:
         """Submit a job until it is accepted; return its id."""
@@ -127,11 +128,8 @@ class Clients:
 
     def _try(self, decide: Callable[[View, int], Txn | None], done: Callable[[int], None]) -> None:
         """Decide at any node that is ready, and look at the answer; else again in a moment."""
-        ready = [
-            m.process
-            for m in self._machines.values()
-            if m.process is not None and m.process.is_ready
-        ]
+        there = (m.process for m in self._machines.values() if m.name not in self.avoided)
+        ready = [process for process in there if process is not None and process.is_ready]
         if not ready:
             self._host.call_later(_AGAIN_S, self._try, decide, done)
             return

@@ -21,6 +21,7 @@ class SimHistory:
     """What is durable of it. `has` counts what was stored, by what it is."""
 
     def __init__(self) -> None:
+        self.is_down = False
         self.position = Position()
         self.has: Counter[tuple[object, ...]] = Counter()
 
@@ -59,8 +60,17 @@ class SimHistoryPort:
         """Have it done, and answered, in a moment."""
         self._host.call_later(self._rng.uniform(*_ANSWER_S), self._arrives, message)
 
+    def read(
+        self,
+        message: ReadRange,
+        answer: Callable[[Batch], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Fail: what is stored here is only counted."""
+        failed(Unavailable("a simulated history is not read"))
+
     def _arrives(self, message: Where | Write) -> None:
-        if self._rng.random() < _DEATHS:
+        if self._rng.random() < _DEATHS or self._history.is_down:
             self._answer(HistoryLost("it died"))
             return
         position = self._history.take(message)
