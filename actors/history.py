@@ -4,6 +4,9 @@ It follows the feed for jobs that end and reads the events from the bus, and sen
 one at a time. The history process holds how far it is; after a crash of either side the actor asks
 it, and makes what is missing anew from the state. So nothing that the store still has is lost, and
 nothing is there twice. `Home` is told how far history is: ended jobs wait for it.
+
+What was dropped from the events of this node before its history had it (it joined by a snapshot, or
+lagged far) is copied from the history of another node, batch by batch, before it goes on by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import msgspec
 
 from actors import addresses
 from actors.core.history import Batch, NodeSample, Position, next_batch
-from actors.core.history_port import HistoryPort, Where, Write
+from actors.core.history_port import HistoryPort, ReadRange, Where, Write
 from actors.core.ports import EventPage
 from actors.core.view import Change, View
 from actors.image_writer import ReadEvents
@@ -36,6 +39,7 @@ from actors.runtime import (
     Tell,
     handles,
 )
+from actors.runtime.address import SCHEME
 from actors.store_actor import StoreActor
 
 __all__ = ["CatchUp", "History", "HistoryLost", "Recorded", "SayRecorded", "Stored"]
@@ -49,6 +53,8 @@ _NEVER: Final = 1 << 62  # above every revision
 _SAMPLE_S: Final = 60.0
 _RETRY_S: Final = 1.0
 _SAMPLES_KEPT: Final = 60
+_COPY_S: Final = 60.0
+_WAIT_S: Final = 60.0  # for another node that may have what is missing
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -90,6 +96,12 @@ class _Sample(msgspec.Struct, frozen=True):
     pass
 
 
+class _Copied(msgspec.Struct, frozen=True):
+    """The tag of a batch that another node was asked for."""
+
+    node: str
+
+
 class _Upto(msgspec.Struct, frozen=True):
     """The tag of a look at the events: they are complete up to this revision (exclusive)."""
 
@@ -97,10 +109,23 @@ class _Upto(msgspec.Struct, frozen=True):
 
 
 class History(StoreActor):
-    """One per node. Without anything that ended, no history process is started."""
+    """One per node. Without anything that ended, no history process is started.
 
-    def __init__(self, view: View, port: HistoryPort, sample: Callable[[int], NodeSample]) -> None:
+    `donors()` are the other nodes that may have what this one lacks, best first.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        port: HistoryPort,
+        sample: Callable[[int], NodeSample],
+        donors: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         super().__init__(view)
+        self._donors = donors
+        self._empty_handed: set[str] = set()  # donors that had nothing behind this position
+        self._copied = 0
+        self._alone_since_s = 0.0
         self._port = port
         self._sample = sample
         self._samples: deque[NodeSample] = deque(maxlen=_SAMPLES_KEPT)
@@ -215,14 +240,28 @@ class History(StoreActor):
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Iterator[Effect]:
         """Make a batch of the jobs and of the events that the bus has given, and send it."""
-        assert isinstance(message.tag, _Upto), "history asks for events only"
-        page: EventPage = message.value
         if self._stored is None:  # the process went meanwhile
             self._busy = False
             yield from self.decide()
             return
+        if isinstance(message.tag, _Copied):
+            yield from self._take_copy(message.tag.node, message.value)
+            return
+        assert isinstance(message.tag, _Upto), "history asks for events, and other histories"
+        page: EventPage = message.value
         if page.gap:
+            donor = next((n for n in self._donors() if n not in self._empty_handed), None)
+            if donor is not None:
+                place, tag = f"{SCHEME}{donor}{addresses.HISTORY}", _Copied(donor)
+                yield Ask(place, ReadRange(self._stored), tag, timeout_s=_COPY_S)
+                return
+            if self._waits_for_others():
+                yield from self._later()
+                return
             _log.warning("events were dropped before history had them")
+        if self._copied:
+            _log.info("history has %d batches of other nodes", self._copied)
+            self._copied = 0
         upto = message.tag.revision
         if len(page.events) == _EVENTS:  # of the last revision there may be more
             upto = page.events[-1].revision
@@ -237,10 +276,39 @@ class History(StoreActor):
         yield from self._tell_home(upto)
         yield from self.decide()
 
+    def _waits_for_others(self) -> bool:
+        """Say whether another node may yet come that has what is missing here."""
+        now_s = self.clock.monotonic_s()
+        self._alone_since_s = self._alone_since_s or now_s
+        others = self.view.count("node") > 1 and not self._empty_handed
+        return others and now_s - self._alone_since_s < _WAIT_S
+
+    def _take_copy(self, donor: str, batch: Batch) -> Iterator[Effect]:
+        """Store what another node has of what this one lacks; else go on without."""
+        if batch.after != self._stored or batch.position <= batch.after:
+            self._empty_handed.add(donor)
+            yield from self._later()
+            return
+        self._copied += 1
+        self._empty_handed.clear()
+        self._batch, self._sent = batch, 0
+        self._port.send(Write(batch))
+
+    @handles(ReadRange)
+    def read_range(self, message: ReadRange, context: Context) -> Effects:
+        """Give another node what it lacks."""
+        assert context.reply is not None, "ReadRange is an ask"
+        self._port.read(message, context.reply.set, context.reply.fail)
+        return None
+
     @handles(Failed)
     def failed(self, message: Failed, context: Context) -> Effects:
-        """The events could not be read: again in a moment."""
-        _log.warning("history could not read the events: %s", message.error)
+        """The events could not be read, or the other node does not answer: again in a moment."""
+        if isinstance(message.tag, _Copied):
+            self._empty_handed.add(message.tag.node)
+            _log.info("node %s gives no history: %s", message.tag.node, message.error)
+        else:
+            _log.warning("history could not read the events: %s", message.error)
         return self._later()
 
     def _later(self) -> list[Effect]:

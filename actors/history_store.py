@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import limits
-from actors.core.history import Position
+from actors.core.history import Batch, Position
 from actors.core.history_port import (
     CopyHistory,
     DeleteJob,
@@ -28,6 +28,7 @@ from actors.core.history_port import (
     ListEvents,
     ListJobs,
     QueryResult,
+    ReadRange,
     RunQuery,
     Where,
     Write,
@@ -133,6 +134,11 @@ class HistoryReader(ThreadActor):
         """Answer with a page of events, the oldest first."""
         return [_answer(context, lambda: self._records.events(message))]
 
+    @handles(ReadRange)
+    def range(self, message: ReadRange, context: Context) -> Effects:
+        """Answer with what another node lacks."""
+        return [_answer(context, lambda: self._records.range(message))]
+
 
 class Queries(ThreadActor):
     """Runs what users ask in SQL, one query at a time."""
@@ -150,6 +156,7 @@ class Queries(ThreadActor):
 
 
 MESSAGES: Final = (
+    Batch,
     CopyHistory,
     DeleteJob,
     EventsFound,
@@ -160,6 +167,7 @@ MESSAGES: Final = (
     ListJobs,
     Position,
     QueryResult,
+    ReadRange,
     RunQuery,
     Where,
     Write,

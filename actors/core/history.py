@@ -14,7 +14,8 @@ Y4  Values of environment variables never go in: history is read by more people,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -29,6 +30,7 @@ from actors.model.job import Job, Output, Task
 from actors.model.spec import JobSpec
 
 __all__ = [
+    "WHOLE",
     "Batch",
     "EndedJob",
     "EndedTask",
@@ -37,12 +39,13 @@ __all__ = [
     "NodeSample",
     "Position",
     "TaskTotals",
+    "batch_of",
     "next_batch",
     "read_items",
     "watermark",
 ]
 
-_WHOLE: Final = limits.TASKS + 1  # above every task: the job's own row is in too
+WHOLE: Final = limits.TASKS + 1  # above every task: the job's own row is in too
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -112,6 +115,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     items: tuple[msgspec.Raw, ...]
 
 
+ItemsOf = Callable[[int, str, Position], Iterable[tuple[Position, Item]]]
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Item)
 
@@ -124,10 +128,23 @@ def next_batch(
     upto: int,
     samples: Iterable[NodeSample] = (),
 ) -> Batch:
+    """Return what follows a position in the state, as `batch_of` does."""
+    return batch_of(partial(_items, view), after, ended, events, upto, samples)
+
+
+def batch_of(
+    items_of: ItemsOf,
+    after: Position,
+    ended: Iterable[tuple[int, str]],
+    events: Iterable[Event],
+    upto: int,
+    samples: Iterable[NodeSample] = (),
+) -> Batch:
     """Return what follows a position, up to a revision (exclusive) or to the bounds of a batch.
 
     `ended` are (revision, job id) of terminal jobs and `events` the events, both from `after` on,
     in order and complete up to `upto`. A batch takes at least one item, however large.
+    `items_of(revision, job id, after)` gives the items of a job, each with the position behind it.
     """
     filling = _Filling(samples)
     position = after
@@ -135,7 +152,7 @@ def next_batch(
     of_events = {r: list(group) for r, group in groupby(events, attrgetter("revision"))}
     for revision in sorted(r for r in of_jobs.keys() | of_events.keys() if r < upto):
         for job_id in sorted(of_jobs.get(revision, ())):
-            for behind, item in _items(view, revision, job_id, after):
+            for behind, item in items_of(revision, job_id, after):
                 if not filling.add([item]):
                     return Batch(after, position, filling.items)
                 position = behind
@@ -176,7 +193,7 @@ def _items(
         if behind > after:
             output = _output(view, job_id, index)
             yield behind, EndedTask(job_id, index, member.noun, output)
-    behind = Position(revision, job_id, _WHOLE)
+    behind = Position(revision, job_id, WHOLE)
     if behind > after:
         totals = _totals(members) if job.tasks > 1 else None
         output = _output(view, job_id, 0) if job.tasks == 1 else None

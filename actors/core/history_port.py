@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ __all__ = [
     "ListEvents",
     "ListJobs",
     "QueryResult",
+    "ReadRange",
     "RunQuery",
     "Where",
     "Write",
@@ -95,6 +97,15 @@ class JobPage(msgspec.Struct, frozen=True, array_like=True):
     more: bool
 
 
+class ReadRange(msgspec.Struct, frozen=True, array_like=True):
+    """What is stored from a position on, for another node; answered with a Batch.
+
+    It is empty when there is nothing behind that position.
+    """
+
+    after: Position
+
+
 class EventsFound(msgspec.Struct, frozen=True, array_like=True):
     """Some events, `more` behind them; from the revision `oldest` on history has all."""
 
@@ -139,6 +150,14 @@ class HistoryPort(Protocol):
     def send(self, message: Where | Write) -> None:
         """Send, starting the process when there is none; never waits."""
 
+    def read(
+        self,
+        message: ReadRange,
+        answer: Callable[[Batch], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Have one of these called, later, with what is stored or why it can't be told."""
+
 
 class HistoryWriting(Protocol):
     """What changes a history. Calls block."""
@@ -176,6 +195,9 @@ class HistoryRecords(Protocol):
 
     def events(self, query: ListEvents) -> EventsFound:
         """Return events, the oldest first."""
+
+    def range(self, query: ReadRange) -> Batch:
+        """Return what follows a position."""
 
 
 class HistoryQueries(Protocol):

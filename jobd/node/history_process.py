@@ -16,13 +16,15 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from actors import addresses
-from actors.core.history_port import Where, Write
+from actors.core.history import Batch
+from actors.core.history_port import ReadRange, Where, Write
 from actors.errors import ActorUnavailable, JobdError, Unavailable
 from actors.history import HistoryLost, Stored
-from actors.history_store import MESSAGES, NODE, WRITER
+from actors.history_store import MESSAGES, NODE, READER, WRITER
 from actors.runtime import LoopHost
 from actors.runtime.link import Link
 from actors.runtime.vocabulary import Vocabulary
@@ -75,9 +77,7 @@ class HistoryProcess:
 
     def send(self, message: Where | Write) -> None:
         """Send, starting the process when there is none; `Stored` or `HistoryLost` follows."""
-        task = self._loop.create_task(self._carry(message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._begin(self._carry(message))
 
     async def _carry(self, message: Where | Write) -> None:
         try:
@@ -86,6 +86,33 @@ class HistoryProcess:
             self._host.tell(addresses.HISTORY, HistoryLost(str(error)))
         else:
             self._host.tell(addresses.HISTORY, Stored(position))
+
+    def read(
+        self,
+        message: ReadRange,
+        answer: Callable[[Batch], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Have one of these called, later, with what is stored or why it can't be told."""
+        self._begin(self._read(message, answer, failed))
+
+    async def _read(
+        self,
+        message: ReadRange,
+        answer: Callable[[Batch], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        try:
+            batch: Batch = await self.ask(READER, message, timeout_s=_WRITE_S)
+        except JobdError as error:
+            failed(error)
+        else:
+            answer(batch)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def ask(self, address: str, message: Any, *, timeout_s: float) -> Any:
         """Return the answer of one of its actors. Raises what that says, Unavailable."""

@@ -11,12 +11,13 @@ import duckdb
 import msgspec
 import pytest
 
+from actors import limits
 from actors.backends.history.file import HistoryFile
 from actors.backends.history.records import HistoryReading
 from actors.backends.history.sql import HistorySql
 from actors.backends.history.store import HistoryStore
 from actors.core.history import Batch, EndedJob, EndedTask, Happened, Item, Position, TaskTotals
-from actors.core.history_port import FindJob, ListEvents, ListJobs, RunQuery
+from actors.core.history_port import FindJob, ListEvents, ListJobs, ReadRange, RunQuery
 from actors.model.event import Event
 from actors.model.ids import make_id
 from actors.model.job import Job, Output, Summary, Task
@@ -304,3 +305,34 @@ def test_events_are_read_from_a_place_on(history: History) -> None:
     assert (found.oldest, found.more) == (3, False)
     assert history.records.events(ListEvents((4, 0), 10, ("custom*",))).events == ()
     assert history.records.events(ListEvents((4, 0), 1)).more
+
+
+def test_another_history_gets_all_in_batches(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the bounds of a batch, also across days in Parquet and within a fan-out."""
+    job, tasks = fan_out(4, 25)
+    history.write(ended(1, age_days=30), event(1, age_days=30), ended(2), event(2), upto=4)
+    history.write(*tasks, job, event(4), event(5), ended(6), upto=9)
+    history.store.retain(TODAY_MS)
+    assert history.files()
+    tables = ("jobs", "tasks", "attempts", "outputs", "events")
+    for rows in (1, 7, 5_000):
+        monkeypatch.setattr(limits, "HISTORY_BATCH_ROWS", rows)
+        copy = History(tmp_path / f"copy{rows}")
+        batches = 0
+        while True:
+            after = copy.store.position(1 << 60)
+            batch = history.records.range(ReadRange(after))
+            assert batch.after == after and len(batch.items) <= rows
+            if batch.position == after:
+                break
+            assert copy.store.write(batch) == batch.position
+            batches += 1
+        assert copy.store.position(1 << 60) == Position(9)
+        assert batches >= 30 / rows
+        for table in tables:
+            sql = f"select * from {table} order by all"
+            assert copy.rows(sql) == history.rows(sql), table
+        assert copy.records.find(FindJob(job.id)) == history.records.find(FindJob(job.id))
+        copy.store.close()

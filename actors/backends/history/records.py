@@ -12,8 +12,16 @@ import msgspec
 from actors import limits
 from actors.backends.history.days import day_of
 from actors.backends.history.file import HistoryFile, refusing
-from actors.core.history import EndedJob, EndedTask
-from actors.core.history_port import EventsFound, FindJob, FoundJob, JobPage, ListEvents, ListJobs
+from actors.core.history import WHOLE, Batch, EndedJob, EndedTask, Position, batch_of
+from actors.core.history_port import (
+    EventsFound,
+    FindJob,
+    FoundJob,
+    JobPage,
+    ListEvents,
+    ListJobs,
+    ReadRange,
+)
 from actors.model.event import Event
 
 __all__ = ["HistoryReading"]
@@ -22,6 +30,7 @@ _JOB: Final = msgspec.msgpack.Decoder(EndedJob)
 _TASK: Final = msgspec.msgpack.Decoder(EndedTask)
 _TASKS_PER_ANSWER: Final = 2_000
 _EVENT: Final = "revision, k, epoch_ms(time), type, subject, data, trace"
+_RANGE_ROWS: Final = limits.HISTORY_BATCH_ROWS + 1
 _T = TypeVar("_T")
 
 
@@ -91,6 +100,55 @@ class HistoryReading:
         page, more = _fitting(rows, query.limit, lambda row: len(row[5]))
         oldest = first[0] if first and first[0] is not None else 1 << 62
         return EventsFound(tuple(_event(row) for row in page), oldest, more)
+
+    def range(self, query: ReadRange) -> Batch:
+        """Return what follows a position, up to where this history is."""
+        after = query.after
+        with refusing("the history can't be read"), self._file.cursor() as connection:
+            row = connection.execute("select revision from internal.meta").fetchone()
+            upto = row[0] if row else 0
+            jobs = connection.execute(
+                "select revision, id, record from internal.jobs where revision >= $1"
+                f" and revision < $2 order by revision, id limit {_RANGE_ROWS}",
+                [after.revision, upto],
+            ).fetchall()
+            if len(jobs) == _RANGE_ROWS:  # of the last revision there may be more
+                upto = jobs[-1][0]
+            events = connection.execute(
+                f"select {_EVENT} from internal.events where revision >= $1 and revision < $2"
+                f" order by revision, k limit {_RANGE_ROWS}",
+                [after.revision, upto],
+            ).fetchall()
+            if len(events) == _RANGE_ROWS:
+                upto = events[-1][0]
+            ended = {job_id: record for _, job_id, record in jobs}
+
+            def items_of(
+                revision: int, job_id: str, after: Position
+            ) -> Iterator[tuple[Position, EndedJob | EndedTask]]:
+                job = _JOB.decode(ended[job_id])
+                if job.tasks is not None:
+                    yield from self._members(connection, revision, job_id, after)
+                behind = Position(revision, job_id, WHOLE)
+                if behind > after:
+                    yield behind, job
+
+            found = [(revision, job_id) for revision, job_id, _ in jobs]
+            return batch_of(items_of, after, found, map(_event, events), upto)
+
+    @staticmethod
+    def _members(
+        connection: duckdb.DuckDBPyConnection, revision: int, job_id: str, after: Position
+    ) -> Iterator[tuple[Position, EndedTask]]:
+        """Yield the tasks of a job behind a position; no more than a batch takes."""
+        begun = (after.revision, after.job) == (revision, job_id)
+        rows = connection.execute(
+            "select task, record from internal.tasks where job_id = $1 and task >= $2"
+            f" order by task limit {limits.HISTORY_BATCH_ROWS + 1}",
+            [job_id, after.task if begun else 0],
+        ).fetchall()
+        for index, record in rows:
+            yield Position(revision, job_id, index + 1), _TASK.decode(record)
 
     def _places(
         self, connection: duckdb.DuckDBPyConnection, name: str, job_id: str

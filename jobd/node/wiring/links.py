@@ -9,6 +9,8 @@ from actors import addresses
 from actors.core.consensus.group import Tick
 from actors.core.consensus.messages import Packet
 from actors.core.heartbeat import Heartbeat
+from actors.core.history import Batch
+from actors.core.history_port import ReadRange
 from actors.core.joining import JOIN_TYPES, reachable
 from actors.core.snapshot import SNAPSHOT_TYPES
 from actors.core.view import View
@@ -32,6 +34,8 @@ NODE_TYPES: Final = (
     Heartbeat,
     Judged,
     Packet,
+    Batch,
+    ReadRange,
     *FORMATION_TYPES,
     *JOIN_TYPES,
     *PEER_TYPES,

@@ -170,7 +170,10 @@ class Node:
             lambda address: TaskSet(state, keys.last(address), homes),
             idle_s=_TASK_SET_IDLE_S,
         )
-        actors.spawn(addresses.HISTORY, lambda: History(state, self._history, self._sampler()))
+        actors.spawn(
+            addresses.HISTORY,
+            lambda: History(state, self._history, self._sampler(), self.links.donors),
+        )
         actors.spawn(addresses.HOME, lambda: Home(state, self.peers))
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         if self._config.cluster.enabled:  # before the agent, which waits for contact

@@ -6,8 +6,9 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-from actors.core.history import EndedJob, EndedTask, Happened, Position, read_items
-from actors.core.history_port import Where, Write
+from actors.core.history import Batch, EndedJob, EndedTask, Happened, Position, read_items
+from actors.core.history_port import ReadRange, Where, Write
+from actors.errors import Unavailable
 from actors.history import HistoryLost, Stored
 from actors.runtime import SimHost
 
