@@ -31,12 +31,16 @@ class Recovered(NamedTuple):
 def recover(
     log: LogStore, store: StateStore, events: EventLog, *, node: str, cluster: str
 ) -> Recovered:
-    """Load the image and replay the log behind it. Raises Corrupt.
+    """Load the image, make it durable and replay the log behind it. Raises Corrupt.
+
+    The image may have commands whose records a killed node had not yet written to the log, which
+    goes on behind them: from now on they must not be lost.
 
     `node` and `cluster` are who a node alone is, from before there were epochs.
     """
     began = time.monotonic()
     image = store.load()
+    store.flush()
     state = State()
     state.restore(image.revision, image.rows, image.sessions)
     touched: set[str] = set()

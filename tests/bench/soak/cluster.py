@@ -15,7 +15,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,6 +97,8 @@ def _round(
     except Exception:
         violation = traceback.format_exc(limit=-6)
         cluster.recover()
+        with suppress(AssertionError):  # of theirs is told already what there is to tell
+            clients.stop()
     trace.close()
     return {
         "kind": "round",
