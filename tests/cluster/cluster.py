@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from actors.runtime.key_file import make_key_file
+from jobd.node.link_keys import LinkKeys
 from tests.bench.processes import tree
 from tests.cluster.network import Loopback, Network
 from tests.integration.node_process import NodeProcess, until
@@ -150,6 +152,23 @@ class Cluster:
                 "JOBD_CFG_HTTP__ALLOWED_HOSTS": self.network.host(node.name),
                 **(_peers(fronts, front) if len(fronts) > 1 else {}),
             }
+        if self.network.needs_keys:
+            self._give_keys(fronts)
+
+    def _give_keys(self, fronts: list[str]) -> None:
+        """Have each node know the others' keys, and one of this process's clients."""
+        file = self.nodes[0].data.parent / "client.curve"
+        client = make_key_file(file).public
+        os.environ["JOBD_KEY_FILE"] = str(file)
+        known = []
+        for node, front in zip(self.nodes, fronts, strict=True):
+            files = LinkKeys(node.data)
+            key = files.make().public.hex()
+            files.allow("client", "tests", client)
+            known.append(f"{front}={key}")
+            node.at["cluster"] = f"{key}@{node.at['cluster']}"
+        for node in self.nodes:
+            node.environment["JOBD_CFG_CLUSTER__KEYS"] = ",".join(known)
 
     def _pids(self) -> dict[str, int]:
         return {node.name: node.pid for node in self.nodes if node.runs}

@@ -1,7 +1,7 @@
 """The network between the nodes of a test, in network namespaces: a machine's own for each node.
 
 Nodes are joined by a bridge in this process's namespace, which reaches all of them. A node binds to
-its own loopback, where it needs no keys, and what comes for its address is led there. A cut is a
+its own loopback, and what comes for its address is led there, so it needs keys. A cut is a
 rule of the receiver's iptables that drops what comes from the sender: TCP sees a dead line, no
 reset.
 """
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import ClassVar
 
 from tests.parts import need
 
@@ -45,6 +46,8 @@ def _missing() -> str:
 
 class Namespaces:
     """A namespace for each node: node number n is 10.B.B.n, B of this process."""
+
+    needs_keys: ClassVar[bool] = True
 
     def __init__(self, names: list[str]) -> None:
         pid = os.getpid()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from jobd.dev.proxy import Proxy
 from jobd.dev.socket_owner import owner_of
@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 
 class Network(Protocol):
-    """What joins nodes, and can be cut."""
+    """What joins nodes, and can be cut. `needs_keys`: they are not on one machine's loopback."""
+
+    needs_keys: ClassVar[bool]
 
     def host(self, node: str) -> str:
         """Return the host at which this process reaches what a node binds to on its loopback."""
@@ -39,6 +41,8 @@ class Network(Protocol):
 
 class Direct:
     """Loopback as it is: for measuring, for it can't be cut."""
+
+    needs_keys: ClassVar[bool] = False
 
     def host(self, node: str) -> str:
         return "127.0.0.1"
@@ -64,6 +68,8 @@ class Loopback:
 
     `pids()`: the processes of the nodes that run, by name.
     """
+
+    needs_keys: ClassVar[bool] = False
 
     def __init__(self, pids: Callable[[], dict[str, int]]) -> None:
         self._pids = pids
