@@ -158,8 +158,8 @@ def _run(asked: argparse.Namespace, out: Path) -> None:
 
 
 def _run_cluster(asked: argparse.Namespace, out: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=asked.data) as parent:
-        soak_cluster(out, Path(parent), asked.hours, _about(asked, Path(parent)))
+    place = asked.data or Path(tempfile.gettempdir())
+    soak_cluster(out, place, asked.hours, _about(asked, place))
 
 
 def main() -> int:

@@ -3,7 +3,8 @@
 A round has clients of its own. Behind it the cluster is whole again, and what the clients saw is
 checked as in tests/cluster. The journal has a line for each round, so a run that was cut short
 counts, and another one with the same journal goes on where it ended. Of a round that is not as it
-should be the trace, the jobs' ledger and the nodes' logs are kept beside the journal.
+should be the trace, the jobs' ledger and the nodes' logs and data are kept beside the journal, and
+the next one has a new cluster.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import traceback
 from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from tests.bench.processes import rss_mib
@@ -34,36 +36,54 @@ _BETWEEN_S = (2.0, 8.0)
 _FAULT_S = 12.0  # at most
 _SETTLE_S = 2.0
 _PACE = 0.4  # of the load of tests/cluster: it is to run beside other work
-_LOG_CHARACTERS = 200_000
 
 
 def soak_cluster(journal: Path, directory: Path, hours: float, about: dict[str, Any]) -> None:
     """Run rounds until the journal has as many hours as were asked for, or SIGINT comes."""
     done = [line for line in _read(journal) if line["kind"] == "round"]
-    left_s = hours * 3600 - sum(line["took_s"] for line in done)
+    until = time.monotonic() + hours * 3600 - sum(line["took_s"] for line in done)
+    number = max((line["number"] for line in done), default=0)
     stopping = _Stopping()
-    with ExitStack() as stack:
-        file = stack.enter_context(journal.open("a", encoding="utf-8"))
+    with journal.open("a", encoding="utf-8") as file:
         _write(file, {**about, "hours": hours})
+        while time.monotonic() < until and not stopping.told:
+            with TemporaryDirectory(dir=directory) as place:
+                number = _rounds(journal, file, Path(place), number, until, stopping)
+
+
+def _rounds(
+    journal: Path, file: IO[str], directory: Path, number: int, until: float, stopping: _Stopping
+) -> int:
+    """Run rounds on one cluster, to the end or to the first violation; return the last's number."""
+    with ExitStack() as stack:
         disks = []
-        for number in range(1, 4):
-            disk = Forgetful(directory / f"backing{number}", directory / f"n{number}")
+        for each in range(1, 4):
+            disk = Forgetful(directory / f"backing{each}", directory / f"n{each}")
             stack.callback(disk.close)
             disks.append(disk)
         cluster = stack.enter_context(running([disk.mount for disk in disks], environment=DEFAULTS))
-        began = time.monotonic()
-        number = 1 + max((line["number"] for line in done), default=0)
-        while time.monotonic() - began < left_s and not stopping.told:
+        violation = ""
+        while time.monotonic() < until and not stopping.told and not violation:
+            number += 1
             kept = journal.with_name(f"{journal.stem}-round-{number}")
             kept.mkdir()
             line = _round(cluster, disks, kept, number, stopping)
-            if line["violation"]:
-                for node in cluster.nodes:
-                    (kept / f"{node.name}.log").write_text(node.log()[-_LOG_CHARACTERS:])
-            else:
-                shutil.rmtree(kept)
+            violation = line["violation"]
             _write(file, line)
-            number += 1
+            if not violation:
+                shutil.rmtree(kept)
+        if violation:
+            _keep(cluster, directory, kept)
+    return number
+
+
+def _keep(cluster: Cluster, directory: Path, kept: Path) -> None:
+    """Stop the nodes and keep what they have: their logs and their data as it is on the disks."""
+    for number, node in enumerate(cluster.nodes, 1):
+        node.lose_power()
+        shutil.copyfile(directory / f"n{number}.log", kept / f"n{number}.log")
+        sockets = shutil.ignore_patterns("*.sock")
+        shutil.copytree(directory / f"backing{number}", kept / f"data{number}", ignore=sockets)
 
 
 class _Stopping:
@@ -96,7 +116,6 @@ def _round(
         check_all(cluster, trace, ledger)
     except Exception:
         violation = traceback.format_exc(limit=-6)
-        cluster.recover()
         with suppress(AssertionError):  # of theirs is told already what there is to tell
             clients.stop()
     trace.close()
@@ -107,8 +126,8 @@ def _round(
         "operations": len(trace.operations),
         "jobs": len(trace.jobs),
         "counts": dict(trace.counts),
-        "rss_mib": [round(rss_mib(node.pid)[0], 1) for node in cluster.nodes],
-        "fds": [_descriptors(node.pid) for node in cluster.nodes],
+        "rss_mib": [round(rss_mib(node.pid)[0], 1) for node in cluster.nodes if node.runs],
+        "fds": [_descriptors(node.pid) for node in cluster.nodes if node.runs],
         "violation": violation,
     }
 
