@@ -16,7 +16,7 @@ import pytest
 
 from jobd.client import Client
 from jobd.client.flow import mint_key
-from tests.cluster.cluster import Cluster, ClusterNode, running
+from tests.cluster.cluster import DEFAULTS, Cluster, ClusterNode, running
 from tests.integration.node_process import Refused, until
 
 _JOBS = 8
@@ -25,7 +25,8 @@ _JOBS = 8
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     parent = tmp_path_factory.mktemp("doors")
-    with running(parent / f"n{number}" for number in (1, 2, 3)) as cluster:
+    places = [parent / f"n{number}" for number in (1, 2, 3)]
+    with running(places, environment=DEFAULTS) as cluster:
         yield cluster
 
 
