@@ -126,6 +126,9 @@ class Detector(StoreActor):
             self._sessions.pop(node, None)
         if entry is not None:
             self._stamped_ms = max(self._stamped_ms, entry.noun.since_ms)
+        else:  # it has been removed from the cluster
+            self._peers.forget(node)
+            self._time.forget(node)
 
     def _follow(self) -> None:
         voters = self._voters()

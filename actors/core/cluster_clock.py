@@ -94,6 +94,10 @@ class ClusterClock:
         said.append(sent_ms - self._monotonic_ms())
         self.tick()
 
+    def forget(self, node: str) -> None:
+        """Forget a node that has gone for good."""
+        self._said.pop(node, None)
+
     def tick(self) -> None:
         """Look at the machine's clock again: it may have been set."""
         alone = self._voters == (self._node,)

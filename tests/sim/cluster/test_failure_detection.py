@@ -219,3 +219,16 @@ def test_a_node_whose_attempts_go_on_does_not_leave() -> None:
     assert not cluster.stop("b")
     cluster.run(10)
     assert cluster.told("jobd:node:lost") == ["b"]
+
+
+def test_a_node_that_is_removed_is_forgotten() -> None:
+    cluster = booted(6, workers=("w",))
+    cluster.crash("w")
+    assert cluster.host.run_until(lambda: cluster.told("jobd:node:lost") == ["w"], limit_s=10)
+    node = cluster.nodes["b"]
+    assert node.peers.heartbeat("w") is not None  # what it had is still shown
+    removed = Txn((), ((keys.session("w"), None), (keys.node("w"), None)), now_ms=0)
+    cluster.host.call(at("b", addresses.REPLICA), SubmitTxn(removed))
+    cluster.run(1)
+    assert node.peers.heartbeat("w") is None
+    assert node.peers.heartbeat("c") is not None
