@@ -25,7 +25,8 @@ class Reads:
     def __init__(self, replica: Replica, order: ApplyOrder) -> None:
         self._replica = replica
         self._order = order
-        self._number = 0
+        # An answer to a process before this one counts for nothing: its clock is of then.
+        self._number = replica.incarnation << 32
         self._clocks: dict[int, int] | None = None  # of the round under way
         self._asking: list[int] = []
         self._waiting: list[int] = []

@@ -162,8 +162,11 @@ class Rounds:
             self.learn(command, ts)
 
     def may_have_decided(self, command: KnownCommand) -> bool:
-        """Say whether a coordinator that was restarted may have decided unseen (F3)."""
-        return self._counts(command)
+        """Say whether a coordinator that was restarted may have decided unseen (F3).
+
+        A ballot says nothing: a process between may have led a recovery without its own answer.
+        """
+        return command.phase is Phase.PROPOSED
 
     # -- everyone
 

@@ -83,11 +83,13 @@ class Ghost:
         self.position: dict[Ref, int] = {}  # of each transaction in the order
         self.txns = 0
         self.everywhere = 0  # how many commands every node has executed
+        self.forgetful = False  # commands may go before they are in every voter's image
         self._txns_up_to = [0]
         self._repeatable: set[Ref] = set()
         self.results: dict[Ref, Result] = {}
         self._told: dict[tuple[int, str], _Told] = {}
         self._written: dict[str, _Written] = {}
+        self._never_had: dict[str, int] = {}  # up to which index a process did not begin with
         self._place: dict[int, tuple[int, Place]] = {}  # index -> (epoch, (ts, id))
         self._index: dict[Key, int] = {}
         self._final: dict[Key, int] = {}
@@ -116,6 +118,7 @@ class Ghost:
     def booted(self, node: str, chain: Chain, last_index: int) -> None:
         """Take that a process has recovered."""
         self._of(node).durable = last_index
+        self._never_had[node] = chain._past.oldest - 1
 
     def crashed(self, node: str, last_index: int) -> None:
         """Forget what did not become durable; what survived unsynced did."""
@@ -275,6 +278,15 @@ class Ghost:
             if self.is_ordered(command.epoch):
                 self._decide(key, command.ts, f"{node} executes it")
 
+    def collected(self, node: str, chain: Chain) -> None:
+        """I12: what a process lets go is in the image of every voter."""
+        gone = chain._past.oldest - 1
+        if gone <= self._never_had[node]:
+            return
+        least = min(self._of(name).imaged for name in chain.epoch.nodes)
+        if gone > least and self.is_ordered(chain.epoch.number) and not self.forgetful:
+            self._fail("I12", f"{node} has forgotten up to {gone}, a voter's image has {least}")
+
     def is_ordered(self, epoch: int) -> bool:
         """Whether an epoch has more than one voter, who must agree."""
         return len(self.epochs[epoch].members) > 1
@@ -404,7 +416,8 @@ class Ghost:
         if place != self.txns:
             if ref not in self._repeatable:
                 self._fail("I11", f"{ref} is ordered twice, the second time at {index}: {result}")
-            if result != self.results[ref] and not isinstance(result, Stale):
+            opens = txn.session.number == 0  # its own check has a repeat fail
+            if result != self.results[ref] and not (opens or isinstance(result, Stale)):
                 self._fail("I11", f"{ref} is answered {self.results[ref]} and {result}")
             return
         self.results[ref] = result

@@ -67,6 +67,12 @@ class World(Protocol):
     def donor_of(self, machine: Machine, name: str) -> Machine | None:
         """Return the machine of a node, if it is up and can be reached."""
 
+    def stepped(self, machine: Machine, event: Input, effects: Effects) -> None:
+        """Hear of a step."""
+
+    def happened(self, machine: Machine, what: str) -> None:
+        """Hear of what a fault does."""
+
     def booted(self, machine: Machine) -> None:
         """Hear that a process runs."""
 
@@ -105,6 +111,7 @@ class Machine:
         """Start a process on what the disk has."""
         world, storage = self.world, self.storage
         storage.incarnation += 1
+        world.happened(self, f"boots, incarnation {storage.incarnation}")
         self.is_up, self._fetching = True, False
         self._ticket = 0
         self.state, self._rows, self.applied = State(), {}, 0
@@ -120,7 +127,11 @@ class Machine:
         for entry in storage.log.replay(image.log_index if image is not None else 0):
             for batch in recovery.replay(entry):
                 self._apply(batch)
-        self.chain = recovery.finish(storage.log.last_index, storage.incarnation)
+        self.chain = recovery.finish(
+            storage.log.last_index,
+            storage.incarnation,
+            durable_decisions=not world.profile.amnesia,
+        )
         world.ghost.booted(self.name, self.chain, storage.log.last_index)
         self._has_timer = False
         self._arm()
@@ -131,6 +142,7 @@ class Machine:
         """End the process; `power`: the machine's power goes with it."""
         self.is_up = self.is_stopped = False
         self.generation += 1
+        self.world.happened(self, "loses its power" if power else "is killed")
         unsynced = self._unsynced[0] if self._unsynced else ()
         self._unsynced.clear()
         self.storage.crash(unsynced, self.world.rng, power=power)
@@ -142,12 +154,14 @@ class Machine:
     def stop(self) -> None:
         """SIGSTOP."""
         self.is_stopped = True
+        self.world.happened(self, "is stopped")
 
     def go_on(self) -> None:
         """SIGCONT: timers that are due and packets in the sockets come all at once."""
         if not self.is_stopped:
             return
         self.is_stopped = False
+        self.world.happened(self, "goes on")
         generation = self.generation
         deferred, self._deferred = self._deferred, []
         inbox, self._inbox = self._inbox, []
@@ -207,6 +221,7 @@ class Machine:
     def step(self, event: Input) -> None:
         """Take a step of the chain and do what it asks for, in the order of its fields."""
         effects: Effects = self.chain.step(event, self.now_ms())
+        self.world.stepped(self, event, effects)
         if effects.apply:
             self.world.ghost.executed(self.name, self.chain, effects.apply)
         if effects.append:
@@ -273,6 +288,7 @@ class Machine:
         self.world.ghost.imaged(self.name, image.executed, image.position)
         self.storage.log.truncate_before(image.log_index + 1)
         self.step(Imaged(image.executed))
+        self.world.ghost.collected(self.name, self.chain)
 
     # -- the state
 

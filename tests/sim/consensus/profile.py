@@ -46,9 +46,10 @@ class Profile(NamedTuple):
     # what it is told
     lies: float = 0.0  # of the failure detector's words
     changes: int = 0  # of the members
-    snapshots: float = 0.0  # of restarts, come back with the image of another node's
-    lost_disks: int = 0
-    reads: float = 0.25
+    reads: float = 0.25  # for each command
+    # the product's own choices
+    amnesia: bool = False  # decisions are seen before they are durable
+    forgetful: bool = False  # executed commands go soon, so that who lags needs a snapshot
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ class Profile(NamedTuple):
             "crashes": self.crashes, "pauses": self.pauses, "jumps": self.jumps,
             "slow_sync": self.sync_ms > 5, "full_disks": self.full_disks,
             "real_log": self.real_log, "lies": self.lies, "changes": self.changes,
-            "learners": self.learners,
+            "learners": self.learners, "amnesia": self.amnesia, "forgetful": self.forgetful,
         }  # fmt: skip
         return tuple(name for name, value in on.items() if value)
 
@@ -97,4 +98,6 @@ def draw(rng: random.Random) -> Profile:
         lies=maybe(0.5, 0.1, 0.5),
         changes=int(maybe(0.35, 1, 2, 4)),
         reads=rng.choice((0.1, 0.25, 0.5)),
+        amnesia=rng.random() < 0.15,
+        forgetful=rng.random() < 0.25,
     )

@@ -12,9 +12,11 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+from unittest import mock
 
-from actors.core.consensus.group import Alive, Read, Submit
+from actors import limits
+from actors.core.consensus.group import Alive, Effects, Input, Read, Submit
 from actors.core.consensus.recovery_of_log import found
 from actors.core.store.txn import Txn
 from actors.errors import JobdError
@@ -28,11 +30,12 @@ from tests.sim.consensus.network import Network
 from tests.sim.consensus.profile import Profile, draw
 from tests.sim.consensus.violation import ViolationError
 
-__all__ = ["Outcome", "Simulation", "run_seed"]
+__all__ = ["Outcome", "Simulation", "Watch", "run_seed"]
 
 _REST_MS: Final = 60_000  # virtual, after the last fault
 _LOOK_MS: Final = 50
 _BELIEVE_MS: Final = 60
+_FORGETFUL_BYTES: Final = 1_500  # some ten commands
 _SEARCHED: Final = 8  # one history of so many is searched, too; all are held against the order
 
 
@@ -46,6 +49,16 @@ class Outcome(NamedTuple):
     coverage: Counter[str]
 
 
+class Watch(Protocol):
+    """Who is told of all that happens."""
+
+    def stepped(self, machine: Machine, event: Input, effects: Effects) -> None:
+        """Hear of a step of a machine's chain."""
+
+    def happened(self, node: str, what: str) -> None:
+        """Hear of what happened to a machine."""
+
+
 class Simulation:
     """The world of one seed."""
 
@@ -55,9 +68,10 @@ class Simulation:
         self.profile = profile or draw(self.rng)
         self.coverage: Counter[str] = Counter()
         self.ghost = Ghost()
+        self.ghost.forgetful = self.profile.forgetful or self.profile.changes > 0
         self.now = 0
         self.healed = False
-        self.trace: Callable[[str], None] | None = None
+        self.watch: Watch | None = None
         self._calendar: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._events = 0
         self._digest = hashlib.blake2b(digest_size=8)
@@ -100,7 +114,8 @@ class Simulation:
         """Run to the end, or to the first broken invariant."""
         invariant = text = ""
         try:
-            self._run()
+            with mock.patch.object(limits, "RETAINED_BYTES", self._retained()):
+                self._run()
             self.clients.judge(search=self.seed % _SEARCHED == 0)
         except ViolationError as error:
             invariant, text = error.invariant, str(error)
@@ -112,6 +127,9 @@ class Simulation:
         self.coverage["transactions ordered"] += self.ghost.txns
         self.coverage["commands executed"] += len(self.ghost.order)
         return Outcome(self.seed, invariant, text, self._digest.hexdigest(), self.coverage)
+
+    def _retained(self) -> int:
+        return _FORGETFUL_BYTES if self.profile.forgetful else limits.RETAINED_BYTES
 
     def _run(self) -> None:
         calendar = self._calendar
@@ -143,6 +161,16 @@ class Simulation:
             return None
         self.coverage["snapshots taken"] += 1
         return donor
+
+    def stepped(self, machine: Machine, event: Input, effects: Effects) -> None:
+        """Hear of a step."""
+        if self.watch is not None:
+            self.watch.stepped(machine, event, effects)
+
+    def happened(self, machine: Machine, what: str) -> None:
+        """Hear of what a fault does."""
+        if self.watch is not None:
+            self.watch.happened(machine.name, what)
 
     def booted(self, machine: Machine) -> None:
         """Hear that a process runs."""
