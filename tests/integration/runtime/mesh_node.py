@@ -1,6 +1,6 @@
 """Nodes of a mesh for its tests, in this process or as one of its own.
 
-Run: `python -m tests.integration.runtime.mesh_node NAME INCARNATION PORT [PEER…]`, a peer as
+Run: `python -m tests.integration.runtime.mesh_node NAME INCARNATION HOST:PORT [PEER…]`, a peer as
 NAME@HOST:PORT or HOST:PORT. It prints what its links do, a line each.
 """
 
@@ -24,7 +24,9 @@ from tests.integration.runtime.client import Echo
 from tests.integration.runtime.test_clients import Numbers, Producer
 from tests.unit.runtime.messages import Bang, Count, Counter, Finish
 
-__all__ = ["MeshNode"]
+__all__ = ["SILENCE_S", "MeshNode"]
+
+SILENCE_S = 2.5  # of a process of its own
 
 
 class MeshNode:
@@ -94,8 +96,8 @@ class MeshNode:
         await self.host.shutdown()
 
 
-async def main(name: str, incarnation: str, port: str, *peers: str) -> None:
-    node = MeshNode(name, int(incarnation), endpoint=f"tcp://127.0.0.1:{port}")
+async def main(name: str, incarnation: str, address: str, *peers: str) -> None:
+    node = MeshNode(name, int(incarnation), endpoint=f"tcp://{address}", silence_s=SILENCE_S)
     say = sys.stdout.write
     say(f"{node.address}\n")
     for peer in peers:
