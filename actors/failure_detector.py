@@ -111,12 +111,11 @@ class Detector(StoreActor):
         return None
 
     def changed(self, change: Change) -> Effects:
-        """Take a session in."""
-        if change.key.startswith("session/"):
-            self._take(change.key)
-            self._follow()
-            self._believe(self._now_ms())
-        return None
+        """Take a session in, and say at once what that changes."""
+        if not change.key.startswith("session/"):
+            return None
+        self._take(change.key)
+        return self._pass_time()
 
     def _take(self, key: str) -> None:
         entry, node = self.view.get(key), keys.last(key)
@@ -141,7 +140,7 @@ class Detector(StoreActor):
     def tick(self, message: _Tick, context: Context) -> Effects:
         """Time has passed."""
         late_ms = self._now_ms() - self._core.due_ms
-        if late_ms > LATE_MS:
+        if late_ms > LATE_MS and not self._is_alone:
             late_s = late_ms / 1000
             _log.warning("this node stood still for %.1f s: it suspects nobody for that", late_s)
         return self._pass_time()
@@ -187,11 +186,10 @@ class Detector(StoreActor):
 
     @handles(Heartbeat)
     def heartbeat(self, message: Heartbeat, context: Context) -> Iterator[Effect]:
-        """A node was heard; one that says so for another, or of an earlier life, was not."""
-        known, now_ms = self._peers.heartbeat(message.node), self._now_ms()
-        if context.sender is None or node_of(context.sender) != message.node:
-            return
-        if known is not None and known.incarnation > message.incarnation:
+        """A node was heard, if it is its own word and not that of an ended life."""
+        now_ms = self._now_ms()
+        is_own = context.sender is not None and node_of(context.sender) == message.node
+        if not is_own or self._has_ended(message):
             return
         self._peers.hear(message, now_ms)
         self._core.heard(message.node, message.heard, now_ms)
@@ -199,6 +197,15 @@ class Detector(StoreActor):
             self._time.hear(message.node, message.sent_ms)
         self._believe(now_ms)
         yield from self.decide()
+
+    def _has_ended(self, message: Heartbeat) -> bool:
+        """Say whether it is of an incarnation that has left, or was followed by another."""
+        known = self._peers.heartbeat(message.node)
+        entry = self.view.get(keys.session(message.node))
+        last = known.incarnation if known is not None else 0
+        if entry is not None and entry.noun.state == "left":
+            last = max(last, entry.noun.incarnation + 1)
+        return message.incarnation < last
 
     # -- what is believed
 

@@ -1,8 +1,8 @@
 """Who was heard when, by whom: suspicion, loss, contact with a majority, and who leads.
 
 Rules of this file (all times are of this process' monotonic clock):
-F1  A node is suspected while this one has not heard it for the timeout. Its next heartbeat ends
-    that, and so does its new session.
+F1  A node is suspected while this one has not heard it for the timeout, and from when its session
+    ends. Its next heartbeat ends that, and so does its new session.
 F2  A loss is proposed on the word of a majority of voters, this one among them: each has said
     lately, in its own heartbeat, that it has not heard the node for the timeout. So nobody who is
     in contact with a majority is lost, however many others are cut off from it.
@@ -68,6 +68,8 @@ class FailureDetector:
                 self._heard_ms[node] = now_ms
                 for report in self._reports.values():
                     report.silent_ms.pop(node, None)  # it was said of the session before
+        for node in (self._sessions.keys() - sessions.keys()) & self._heard_ms.keys():
+            self._heard_ms[node] = min(self._heard_ms[node], now_ms - self._timeout_ms)
         self._sessions = dict(sessions)
         for node in self._heard_ms.keys() - {*voters, *sessions}:
             if self._silent_ms(node, now_ms) >= self._timeout_ms:

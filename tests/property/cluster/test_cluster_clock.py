@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.core.cluster_clock import SKEW_MS, ClusterClock
@@ -32,6 +32,7 @@ class Machine:
         return (self.true_ms - TRUE_MS) / 1000
 
 
+@settings(deadline=None)
 @given(
     node=st.sampled_from((*VOTERS, "w")),
     own_ms=_ANY_MS,

@@ -53,7 +53,7 @@ class World:
             ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(_PHASES)
 def test_who_is_heard_by_a_majority_is_never_lost_nor_led_past(
     phases: list[tuple[int, frozenset[tuple[str, str]], frozenset[str]]],
@@ -74,7 +74,7 @@ def test_who_is_heard_by_a_majority_is_never_lost_nor_led_past(
                     assert not detector.leads(world.now_ms)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(_PHASES, st.frozensets(_ILL, min_size=1))
 def test_who_is_dead_is_lost_whatever_went_before(
     phases: list[tuple[int, frozenset[tuple[str, str]], frozenset[str]]], dead: frozenset[str]

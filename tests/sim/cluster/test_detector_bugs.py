@@ -22,7 +22,13 @@ def late_accuses(patch: pytest.MonkeyPatch) -> None:
 
 def deaf_accuses(patch: pytest.MonkeyPatch) -> None:
     """F3: who was out of contact believes its timers."""
-    patch.setattr(FailureDetector, "_restart", lambda self, now_ms: None)
+    begin = FailureDetector.__init__
+
+    def never_deaf(self: FailureDetector, node: str, **more: int) -> None:
+        begin(self, node, **more)
+        self._deaf_ms = 10**9
+
+    patch.setattr(FailureDetector, "__init__", never_deaf)
 
 
 def one_word_is_enough(patch: pytest.MonkeyPatch) -> None:

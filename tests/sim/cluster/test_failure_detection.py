@@ -15,6 +15,7 @@ from actors.executor_slot import CutOff
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.job import Attempt
+from actors.node_agent import Leave
 from tests.sim.cluster.contact import FIVE, LOSSY, run_seed
 from tests.sim.cluster.host import at
 from tests.sim.cluster.nodes import TIMEOUT_MS, Cluster
@@ -201,6 +202,24 @@ def test_a_node_that_stops_leaves_and_is_not_lost() -> None:
     cluster.boot("b")
     assert cluster.settle()
     assert cluster.told("jobd:node:joined").count("b") == 2
+
+
+def test_when_who_leads_leaves_the_next_leads_at_once() -> None:
+    cluster = booted(4)
+    cluster.run(5)
+    assert cluster.host.call(at("a", addresses.AGENT), Leave())
+    cluster.run(0.5)  # its process goes on for a moment, and so do its heartbeats
+    for name in ("b", "c"):
+        assert cluster.nodes[name].peers.alive() == {"b", "c"}
+        assert cluster.nodes[name].peers.leader() == "b"
+    assert cluster.told("jobd:leader:changed") == ["a", "b"]
+    cluster.run(3)
+    cluster.crash("a")
+    cluster.boot("a")
+    assert cluster.settle(2)
+    cluster.run(0.5)
+    assert cluster.told("jobd:leader:changed") == ["a", "b", "a"]
+    assert cluster.told("jobd:node:lost") == []
 
 
 def test_a_node_whose_attempts_go_on_does_not_leave() -> None:

@@ -230,6 +230,16 @@ def test_who_suspects_all_leads_for_itself_alone() -> None:
     assert worker.of.leader(9_000) == "a"
 
 
+def test_a_voter_whose_session_ended_is_suspected_until_it_is_heard() -> None:
+    time = Time(detector())
+    time.to(3_000, {"b": {}, "c": {}})
+    time.of.follow(VOTERS, {"a": 1, "b": 2}, 3_050)
+    assert time.of.alive(3_050) == {"a", "b"}
+    assert time.of.silent_ms(3_050)["c"] == TIMEOUT
+    time.of.heard("c", {"a": 0}, 3_100)
+    assert time.of.alive(3_100) == {"a", "b", "c"}
+
+
 def test_who_has_left_is_followed_no_more() -> None:
     time = Time(detector("a", VOTERS, a=1, b=2, c=3, w=4))
     time.to(6_000, {"b": {}, "c": {}})
