@@ -11,6 +11,7 @@ B5  The first events behind the leap tell of it: whoever resumes an event stream
     came after the backup never happened here.
 B6  A node that goes on alone (the quorum is lost for good) keeps its id, its session and its
     attempts; the sessions of all others are lost. B1, B2 for the cluster and B5 hold as above.
+B7  What nodes of the old cluster said of themselves goes: nobody dials them any more.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def starting_txns(
     """
     data = {"cluster": cluster, "revision": backup}
     told = EventDraft("jobd:cluster:restored", "cluster", data)
-    return [*_losses(view, made_ms), Txn((), sealing, (told,), now_ms=now_ms)]
+    ops = (*sealing, *_records(view))
+    return [*_losses(view, made_ms), Txn((), ops, (told,), now_ms=now_ms)]
 
 
 def forced_txns(
@@ -63,7 +65,14 @@ def forced_txns(
     """
     data = {"cluster": old, "new_cluster": cluster, "node": node, "revision": revision}
     told = EventDraft("jobd:cluster:forced", "cluster", data)
-    return [*_losses(view, now_ms, but=node), Txn((), (), (told,), now_ms=now_ms)]
+    ops = tuple(_records(view, but=node))
+    return [*_losses(view, now_ms, but=node), Txn((), ops, (told,), now_ms=now_ms)]
+
+
+def _records(view: View, but: str = "") -> Iterator[Op]:
+    for key, _ in view.scan("node/"):
+        if keys.last(key) != but:
+            yield key, None
 
 
 def _losses(view: View, made_ms: int, but: str = "") -> Iterator[Txn]:

@@ -72,7 +72,8 @@ def test_every_path_of_a_data_directory_has_a_row(node: NodeProcess) -> None:
     }
     present = {path.name.removesuffix("-wal").removesuffix("-shm") for path in node.data.iterdir()}
     assert present <= listed
-    later = {"artifacts", "backups", "history", "keys", "state.rocksdb"}  # made on first use
+    # Made on first use.
+    later = {"artifacts", "backups", "history", "incoming", "keys", "outgoing", "state.rocksdb"}
     assert listed - present <= later, "paths that no node has"
 
 
