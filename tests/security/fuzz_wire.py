@@ -34,6 +34,7 @@ from actors.runtime.envelope import VERSION, Envelope, Kind, frame_of
 from actors.runtime.header import DIRECT
 from actors.runtime.hello import Hello, encode_hello
 from actors.runtime.link import Link
+from actors.runtime.mesh import Mesh
 from actors.runtime.vocabulary import Vocabulary
 from tests.golden.wire.frames import HELLO, messages
 from tests.unit.runtime.messages import Bang, Count, Finish
@@ -94,7 +95,7 @@ def _vocabulary() -> Vocabulary:
 
 
 class Campaign:
-    """A node's end and a client's end of a link, and what is thrown at them."""
+    """A node's ends, to clients and to nodes, and a client's, and what is thrown at them."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
@@ -103,7 +104,9 @@ class Campaign:
         self._refused = 0
         node = self._link(admit=_admit, cluster=HELLO.cluster)
         client = self._link(token="any", endpoint="ipc:///nowhere/at/all")
-        self._ends = ((node, _LANES), (client, (b"node", b"bulk")))
+        among = self._link(admit=_admit, cluster=HELLO.cluster)
+        Mesh(among, cluster=HELLO.cluster)
+        self._ends = ((node, _LANES), (among, _LANES), (client, (b"node", b"bulk")))
         self._messages = messages()
         self._slowest_s = 0.0
 
@@ -146,7 +149,7 @@ class Campaign:
 
     def _throw(self) -> None:
         rng = self._rng
-        link, lanes = self._ends[rng.random() < 0.3]
+        link, lanes = self._ends[min(2, int(rng.random() * 3.5))]
         lane = lanes[rng.random() < 0.1]
         if lane != b"strange" and lane not in link.lanes:
             self._greet(link)
@@ -166,6 +169,10 @@ class Campaign:
         link.refusal = None
         if link.connects:
             hellos = {b"node": Hello("node-x", 3, role="node")}
+        elif link.mesh is not None:
+            member = msgspec.structs.replace(HELLO, role="node")
+            guest = Hello("node-g", 3, role="node", key=b"another")
+            hellos = {b"known": member, b"other": guest}
         else:
             other = msgspec.structs.replace(HELLO, node="client-b", key=b"another")
             hellos = {b"known": HELLO, b"other": other}
