@@ -12,7 +12,9 @@ import sys
 import time
 from collections import Counter
 
+from tests.sim.cluster.shared_order import SharedOrder
 from tests.sim.cluster.simulation import run_seed
+from tests.sim.cluster.tempo_order import TempoOrder
 
 __all__ = ["main"]
 
@@ -22,12 +24,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many runs")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--size", type=int, default=3, help="how many nodes, at most 5")
+    parser.add_argument("--tempo", action="store_true", help="over the real consensus")
     options = parser.parse_args(argv)
+    order = TempoOrder if options.tempo else SharedOrder
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
     totals, coverage, found = Counter[str](), Counter[str](), 0
     for seed in range(options.seed, options.seed + options.seeds):
-        outcome = run_seed(seed, options.size)
+        outcome = run_seed(seed, options.size, order)
         coverage.update(outcome.coverage)
         totals.update(steps=outcome.steps, crashes=outcome.crashes, jobs=outcome.jobs)
         if outcome.letter:

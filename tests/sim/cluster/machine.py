@@ -34,6 +34,7 @@ from actors.task_set import TaskSet
 from actors.wakeups import Wakeups
 from tests.sim.cluster.host import ClusterHost, at
 from tests.sim.cluster.shared_order import SharedOrder, SharedReplica
+from tests.sim.cluster.tempo_order import TempoOrder
 from tests.sim.node.history import SimHistory, SimHistoryPort
 from tests.sim.node.job_files import SimArtifacts, SimJobLogs
 from tests.sim.node.supervisor import SimPort, SimSupervisor
@@ -100,7 +101,7 @@ class Process:
         self.machine = machine
         self.name = name = machine.name
         self.host = host = machine.host
-        self.state = State()
+        self.state, self._start_order = self._order()
         self.peers = Peers(name)
         self._clock = ClusterClock(machine.clock, name, wait_ms=TIMEOUT_MS)
         self._actors: dict[str, Any] = {}
@@ -134,14 +135,23 @@ class Process:
 
     # -- the actors, as in the wiring
 
+    def _order(self) -> tuple[State, Callable[[], None]]:
+        """Return the state, and what spawns the actors that order its transactions."""
+        order, machine, name = self.machine.order, self.machine, self.name
+        if isinstance(order, TempoOrder):
+            return order.start(self._spawn, name, machine.next_incarnation())
+        state = State()
+
+        def replica() -> SharedReplica:
+            return SharedReplica(order, state, node=name, life=machine.lives)
+
+        return state, lambda: self._spawn(addresses.REPLICA, replica)
+
     def _start(self) -> None:
         machine, state, name = self.machine, self.state, self.name
         homes = Homes(state, self.peers)
         self._spawn(addresses.EVENT_BUS, lambda: EventBus(0, [], observe=_ignore))
-        self._spawn(
-            addresses.REPLICA,
-            lambda: SharedReplica(machine.order, state, node=name, life=machine.lives),
-        )
+        self._start_order()
         self._spawn(addresses.WAKEUPS, lambda: Wakeups(state))
         self._spawn(addresses.RUN_LOG, lambda: RunLog(machine.job_logs, machine.artifacts))
         self.host.entities(

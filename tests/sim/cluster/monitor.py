@@ -92,10 +92,11 @@ class Monitor:
     def look(self) -> None:
         """Judge what was ordered since."""
         entries = self._order.entries
-        while self._judged < len(entries):
-            node, _, _, txn = entries[self._judged]
-            self._judged += 1
-            self._commit(node, txn)
+        if self._judged < len(entries):
+            for node, _, _, txn in entries[self._judged :]:
+                self._commit(node, txn)
+            self._judged = len(entries)
+            self._accepted()
         self._note_contact()
 
     def _note_contact(self) -> None:
@@ -141,7 +142,6 @@ class Monitor:
             self.coverage["ended by another node"] += not own
         self._slots()
         self._permits()
-        self._accepted()
 
     def _lost(self, node: str, said_ms: int) -> None:
         well_ms = said_ms - self._well_ms.get(node, said_ms)

@@ -7,7 +7,7 @@ hunt for planted bugs runs them with the bug.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -19,7 +19,9 @@ from actors.model import keys
 from actors.model.job import TERMINAL
 from actors.model.spec import Concurrency, JobSpec, NodeLost, Placement, Trigger
 from tests.sim.cluster.machine import SLOTS, TIMEOUT_MS
+from tests.sim.cluster.shared_order import SharedOrder
 from tests.sim.cluster.simulation import Simulation
+from tests.sim.cluster.tempo_order import TempoOrder
 
 __all__ = ["SCENARIOS"]
 
@@ -36,8 +38,10 @@ def _scenario(run: Callable[[], None]) -> Callable[[], None]:
 class _Cluster(Simulation):
     """A cluster that takes work, of nodes a, b, c; what the scenarios ask of it."""
 
+    order_kind: ClassVar[type[SharedOrder]] = TempoOrder
+
     def __init__(self, seed: int = 1, size: int = 3) -> None:
-        super().__init__(seed, size)
+        super().__init__(seed, size, order=self.order_kind)
         self.boot()
         self.wait(lambda: self.is_ready, 10)
         self.run_for(1.5)  # everybody has heard of everybody
@@ -216,8 +220,9 @@ def a_frozen_best_node_costs_a_moment() -> None:
     began_s = sim.now_s
     jobs = [sim.clients.submit(COMMAND) for _ in range(2 * SLOTS)]
     sim.wait(lambda: all(sim.is_spawned(job_id) for job_id in jobs), 3.9)
-    # A turn for each node before, the accept and the claim, and a frame on its way.
-    assert sim.now_s - began_s < 2 * CLAIM_RANK_MS / 1000 + 1.0, sim.now_s - began_s
+    # A turn for each node before. Consensus itself has to do without it, for the accept and again
+    # for the claim, and a frame may be stalled on its way.
+    assert sim.now_s - began_s < 2 * CLAIM_RANK_MS / 1000 + 2.5, sim.now_s - began_s
     assert all(sim.place(job_id) != "a" for job_id in jobs)
 
 

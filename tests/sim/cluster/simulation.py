@@ -46,11 +46,18 @@ class Outcome(NamedTuple):
 class Simulation:
     """Drives a cluster step by step and looks after each."""
 
-    def __init__(self, seed: int, size: int = 3, *, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        size: int = 3,
+        *,
+        faults: Faults | None = None,
+        order: type[SharedOrder] = SharedOrder,
+    ) -> None:
         self.rng = random.Random(f"{seed}/cluster")
         self.names = NAMES[:size]
         self.host = ClusterHost(seed, faults=faults)
-        self.order = SharedOrder(self.host, self.names)
+        self.order = order(self.host, self.names)
         self.machines = {n: Machine(self.host, self.order, n, seed) for n in self.names}
         self.monitor = Monitor(self.order, self.machines)
         self.clients = Clients(self.host, self.machines, self.monitor, self.rng)
@@ -129,9 +136,9 @@ class Simulation:
 class _Campaign:
     """A seed's clients and faults, drawn over the first seconds."""
 
-    def __init__(self, seed: int, size: int) -> None:
+    def __init__(self, seed: int, size: int, order: type[SharedOrder]) -> None:
         rng = random.Random(f"{seed}/plan")
-        self.sim = Simulation(seed, size, faults=rng.choice((None, _LOSSY)))
+        self.sim = Simulation(seed, size, faults=rng.choice((None, _LOSSY)), order=order)
         self.rng = rng
         self._drained: set[str] = set()
         self._jobs = 0
@@ -202,10 +209,10 @@ class _Campaign:
         sim.require_eviction()
 
 
-def run_seed(seed: int, size: int = 3) -> Outcome:
+def run_seed(seed: int, size: int = 3, order: type[SharedOrder] = SharedOrder) -> Outcome:
     """Run a seed to its end or its first violation."""
     with mock.patch.object(job, "Retention", partial(job.Retention, keep_s=_KEEP_S)):
-        campaign = _Campaign(seed, size)
+        campaign = _Campaign(seed, size, order)
         sim, letter, text = campaign.sim, "", ""
         try:
             campaign.run()
