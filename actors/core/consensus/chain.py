@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from actors.core.consensus.catch_up import CatchUp
+from actors.core.consensus.change import unfit
 from actors.core.consensus.executed_ids import ExecutedIds
 from actors.core.consensus.group import (
     Alive,
@@ -99,7 +100,7 @@ class Chain:
         again: tuple[LogEntry, ...] = ()
         match event:
             case Submit() | Reconfigure():
-                refused = group.submit(event)
+                refused = unfit(event, self._epoch) or group.submit(event)
                 if refused is not None:
                     return Effects(refuse=((event.ticket, refused),))
                 if not journal.is_free:

@@ -27,6 +27,11 @@ from actors.core.consensus.messages import (
     RecoverAck,
     RecoverNack,
 )
+from actors.core.consensus.position import Position, encode_position
+from actors.core.consensus.recovery_of_log import Recovery
+from actors.core.consensus.tempo import Tempo
+from actors.model.epoch import Epoch, Member
+from tests.sim.consensus import machine
 from tests.sim.consensus.replicas import Replicas
 from tests.sim.consensus.violation import ViolationError
 
@@ -152,9 +157,23 @@ def _recovered_while_deciding() -> None:
     r.holding.discard(1)
     r.settle(1)
     assert r.final[x] == 6
-    r.lose(Commit)
-    r.lose(Recover)
+    for kind, to in ((RecoverAck, 3), (Accept, 2), (Accepted, 3)):
+        for mail in [m for m in r.mail if isinstance(m.message, kind) and m.to == to]:
+            r.take(mail)
     r.pump()
+
+
+def _snapshot_taken() -> None:
+    """A node that takes another's image keeps its own reservation: its clock has been told."""
+    epoch = Epoch(1, "sim", (Member("n1"), Member("n2"), Member("n3")), 2)
+    mine = encode_position(Position(epoch, 4, (4, (1, 1, 4)), ((1, 1, ((1, 4),)),), 1024))
+    donor = encode_position(Position(epoch, 9, (9, (1, 1, 9)), ((1, 1, ((1, 9),)),), 4096))
+    group = Recovery("n2", "sim", machine.adopt(donor, mine), 0).finish(0, 2)._group
+    assert isinstance(group, Tempo)
+    clock = group.replica.clock.clock
+    if clock != 1024:
+        raise ViolationError("I13", f"the clock was reserved up to 1024 and goes on at {clock}")
+    assert group.replica.past.index == 9
 
 
 def _late_messages() -> None:
@@ -232,6 +251,7 @@ SCENARIOS: Final[dict[str, Callable[[], None]]] = {
     "D3 clock forgotten": _clock_forgotten,
     "read of an earlier process": _read_of_an_earlier_process,
     "recovered while deciding": _recovered_while_deciding,
+    "snapshot taken": _snapshot_taken,
     "late messages": _late_messages,
     "stale ballots": _stale_ballots,
 }
