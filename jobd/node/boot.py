@@ -19,7 +19,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from actors.errors import ConfigError, Conflict, DataDirectory, JobdError
+from actors.errors import (
+    ConfigError,
+    Conflict,
+    DataDirectory,
+    JobdError,
+    NoQuorum,
+    OutcomeUnknown,
+)
 from actors.model.token import SCOPES
 from actors.runtime.clock import SystemClock
 from actors.runtime.link import Link
@@ -43,6 +50,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 # waits for it otherwise up to 5 ms).
 _SWITCH_INTERVAL_S: Final = 0.0005
 _STOP_JOBS_S: Final = 30.0
+_MINT_AGAIN_S: Final = 0.5
 
 
 class Options(NamedTuple):
@@ -264,12 +272,15 @@ async def _announce(
     """Mint the admin token at the first start, and say where this node is found."""
     token_file = directory.path / "admin.token"
     node.audit.note(node.audit.own("start_node", f"/nodes/{directory.node_id}"))
-    if not token_file.exists():
-        with recorded(node.audit, node.audit.own("create_token", "/tokens")):
-            minted = await node.gateway.create_token(
-                "admin", SCOPES, 0, request=RequestKey("node", None, "")
-            )
-        write_atomically(token_file, f"{minted.text}\n".encode(), sync=True)
+    while not token_file.exists():
+        try:
+            await _mint(node, token_file)
+        except (
+            NoQuorum,
+            OutcomeUnknown,
+        ) as error:  # no majority is heard yet; one that held is nobody's
+            _log.info("the admin token is minted once there is a majority: %s", error)
+            await asyncio.sleep(_MINT_AGAIN_S)
     url = f"http://{http}"
     found = {
         "url": url,
@@ -283,6 +294,14 @@ async def _announce(
     write_atomically(directory.run / "node.json", json.dumps(found).encode())
     _point_to(directory.path)
     _log.info("node %s serves %s (data in %s)", directory.node_id, url, directory.path)
+
+
+async def _mint(node: Node, token_file: Path) -> None:
+    with recorded(node.audit, node.audit.own("create_token", "/tokens")):
+        minted = await node.gateway.create_token(
+            "admin", SCOPES, 0, request=RequestKey("node", None, "")
+        )
+    write_atomically(token_file, f"{minted.text}\n".encode(), sync=True)
 
 
 def _point_to(data: Path) -> None:
