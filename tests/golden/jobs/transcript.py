@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core import job, session, task_set
+from actors.core import job, node_state, session, task_set
 from actors.core.store.txn import ABSENT, Txn
 from actors.model import keys
 from actors.model.codec import decode
@@ -138,7 +138,27 @@ def _loss(given: Recorder) -> None:
         "slot",
         job.slot_action(given.state, attempt, job.Held("exited", ending), "s1", now_ms=given.now),
     )
+    given.note("but first it tells the late result")
+    result = ending._replace(outcome="superseded")
+    given.commit(
+        job.superseded(given.state, attempt, result, node="n0", now_ms=given.now),
+    )
     given.finish(given.claim(job_id))
+
+
+def _drain(given: Recorder) -> None:
+    given.note("a node drains: what runs may finish for a second, then starts anew elsewhere")
+    job_id = given.accept()
+    attempt = given.claim(job_id)
+    held = job.Held("running")
+    txn = node_state.drain(given.state, "n0", "finish", by_ms=NOW + 1000, now_ms=given.now)
+    given.commit(txn)
+    given.refused("slot", job.slot_action(given.state, attempt, held, "s1", now_ms=given.now))
+    given.now += 1000
+    given.refused("slot", job.slot_action(given.state, attempt, held, "s1", now_ms=given.now))
+    given.finish(attempt, "preempted", "drained", signal=15)
+    given.note("it takes work again, and the drain is over")
+    given.commit(node_state.uncordon(given.state, "n0", now_ms=given.now))
 
 
 def _fan_out(given: Recorder) -> None:
@@ -167,6 +187,7 @@ def _key(given: Recorder) -> None:
 SCENARIOS: dict[str, Callable[[Recorder], None]] = {
     "cancel": _cancel,
     "concurrency_key": _key,
+    "drain": _drain,
     "fan_out": _fan_out,
     "node_lost": _loss,
     "plain": _plain,
