@@ -66,7 +66,7 @@ def _rounds(
         while time.monotonic() < until and not stopping.told and not violation:
             number += 1
             kept = journal.with_name(f"{journal.stem}-round-{number}")
-            kept.mkdir()
+            kept.mkdir(exist_ok=True)
             line = _round(cluster, disks, kept, number, stopping)
             violation = line["violation"]
             _write(file, line)
