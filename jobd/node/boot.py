@@ -275,10 +275,8 @@ async def _announce(
     while not token_file.exists():
         try:
             await _mint(node, token_file)
-        except (
-            NoQuorum,
-            OutcomeUnknown,
-        ) as error:  # no majority is heard yet; one that held is nobody's
+        except (NoQuorum, OutcomeUnknown) as error:
+            # A token that was put all the same is nobody's: only its hash is there.
             _log.info("the admin token is minted once there is a majority: %s", error)
             await asyncio.sleep(_MINT_AGAIN_S)
     url = f"http://{http}"
