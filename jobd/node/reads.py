@@ -49,10 +49,12 @@ class Reads:
     ) -> LogPage:
         """Return records from `from_seq` on, of an attempt that ran at `node`.
 
-        Raises NodeUnreachable. An attempt of which nobody knows where it ran is looked for.
+        Raises NodeUnreachable. An attempt of which nobody knows where it ran is looked for. A
+        restored node has what ran under the id that it had before.
         """
         key = keys.attempt(job_id, task, attempt)
-        places = [node] if node is not None else [None, *self._peers.others()]
+        places = [node, None] if node is not None else [None, *self._peers.others()]
+        away: NodeUnreachable | None = None
         for place in places:
             try:
                 if place is not None and self._peers.is_other(place):
@@ -62,16 +64,17 @@ class Reads:
                 return page
             except NotFound:
                 continue
-            except NodeUnreachable:
-                if node is not None:
-                    raise
+            except NodeUnreachable as error:
+                away = error if node is not None else None
+        if away is not None:
+            raise away
         return LogPage([], from_seq, self._state.get(key) is None, [])
 
     @asynccontextmanager
     async def wakeups(self, job_id: str) -> AsyncIterator[asyncio.Event]:
         """Give an event that is set when the job's log has grown or its records changed."""
         event = asyncio.Event()
-        if job_id == ANYTHING or not self._peers.others():
+        if job_id == ANYTHING or self._state.count("session") <= 1:
             async with self._watching(Watch(job_id, event.set)):
                 yield event
             return
