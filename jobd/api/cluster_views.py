@@ -39,8 +39,9 @@ class QuorumView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsensusView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answering node says of its consensus; counts are of commands since it began.
+    """What the answering node says of its consensus.
 
+    `fast`, `slow` and `recovered` count commands of the present epoch since the node began.
     `stable_lag` is how many commands it knows of and has not executed, `unstable_ms` the age of the
     oldest of them. `role` is solo, voter or learner.
     """

@@ -4,7 +4,8 @@
    other change only when it is known not to have been done.
 2. A node that never answered this client is not waited for: when every address has failed once,
    that is the error. One that did is waited for until the deadline: it may be restarting.
-3. A node that takes no writes is not waited for either, but another may take them.
+3. A node that takes no writes, or lacks what only another has that is away, is not waited for
+   either, but the next may do.
 4. Between two rounds of all addresses there is a pause, random up to a bound that doubles.
 5. Whoever gives up on an operation with a key that may have been done says so: OutcomeUnknown.
 """
@@ -22,6 +23,7 @@ from actors.errors import (
     AskTimeout,
     InFlight,
     JobdError,
+    NodeUnreachable,
     OutcomeUnknown,
     ReadOnly,
 )
@@ -34,6 +36,7 @@ __all__ = ["TIMEOUT_S", "Nodes", "Retry"]
 TIMEOUT_S: Final = 30.0  # of a call, unless the caller says otherwise
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
+_NOT_SOON: Final = (NodeUnreachable, ReadOnly)
 
 
 class Nodes:
@@ -126,7 +129,7 @@ class Retry:
         if self._operation.again == "once" and _may_be_done(error):
             return False
         tried_all = self._failures >= self._nodes.count
-        return not tried_all or (self._nodes.reached and not isinstance(error, ReadOnly))
+        return not tried_all or (self._nodes.reached and not isinstance(error, _NOT_SOON))
 
     def _pause_s(self, moves: bool) -> float:
         rounds, rest = divmod(self._failures, self._nodes.count if moves else 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from jobd.client import Client
+from jobd.client import Client, Gap
 from jobd.client.flow import mint_key
 from tests.cluster.cluster import DEFAULTS, Cluster, ClusterNode, running
 from tests.integration.node_process import Refused, until
@@ -195,6 +196,23 @@ def test_a_node_that_is_cut_off_says_so_and_refuses_what_it_cannot_promise(
     jobs = [each["id"] for each in other.call("GET", "/jobs?name=j&limit=500")["items"]]
     assert jobs.count(key) == 1
     assert len(jobs) == 1
+
+
+def test_a_log_goes_on_once_its_node_is_reached_again(cluster: Cluster) -> None:
+    shell = "for i in $(seq 40); do echo line $i; sleep 0.2; done"
+    job_id = cluster.nodes[0].submit(placement={"node": "n3"}, shell=shell)
+    until(lambda: cluster.nodes[0].logs(job_id))
+    gaps, text = [], b""
+    with Client(cluster.nodes[1].at["cluster"], token=cluster.token) as client:
+        for item in client.logs(job_id, follow=True):
+            if isinstance(item, Gap):
+                gaps.append(item)
+            elif not text:
+                cluster.cut_off(cluster.nodes[2])
+                threading.Timer(3, cluster.heal).start()
+            text += b"" if isinstance(item, Gap) else item.data
+    assert text.decode().splitlines() == [f"line {number}" for number in range(1, 41)]
+    assert len(gaps) <= 1
 
 
 def test_events_are_followed_at_a_node_that_goes_away(cluster: Cluster) -> None:

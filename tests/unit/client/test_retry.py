@@ -12,6 +12,7 @@ from actors.errors import (
     Busy,
     InFlight,
     JobdError,
+    NodeUnreachable,
     NotFound,
     OutcomeUnknown,
     ReadOnly,
@@ -72,11 +73,12 @@ def test_every_address_is_tried_once_when_none_ever_answered() -> None:
         retry.after(REFUSED, "b")
 
 
-def test_a_read_only_node_is_left_for_the_next() -> None:
+@pytest.mark.parametrize("error", [ReadOnly(""), NodeUnreachable.at("n3", "its log")])
+def test_a_node_that_can_not_is_left_for_the_next_and_not_waited_for(error: JobdError) -> None:
     retry = Retry(PUT, nodes_at("a", "b"), 30)
-    assert retry.after(ReadOnly(""), "a") == 0
-    with pytest.raises(ReadOnly):
-        retry.after(ReadOnly(""), "b")
+    assert retry.after(error, "a") == 0
+    with pytest.raises(type(error)):
+        retry.after(error, "b")
 
 
 def test_a_request_in_flight_is_asked_of_the_same_node() -> None:

@@ -139,8 +139,9 @@ def test_an_attempt_of_unknown_place_is_looked_for() -> None:
         assert await reads.log(JOB, 0, 1, 0, 10, None, node="n2") == PAGE
         assert await reads.log(JOB, 0, 1, 0, 10, None) == PAGE
         assert await reads.log(JOB, 0, 2, 0, 10, None) == LogPage([], 0, True, [])
+        assert await reads.log(JOB, 0, 1, 0, 10, None, node="n3") == PAGE  # n1 was n3 once
         with pytest.raises(NodeUnreachable):
-            await reads.log(JOB, 0, 1, 0, 10, None, node="n3")
+            await reads.log(JOB, 0, 2, 0, 10, None, node="n3")
 
     run(scenario)
 
