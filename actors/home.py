@@ -291,6 +291,8 @@ class Home(StoreActor):
         if self.undecided("evict"):
             return
         excess = self._retention.excess(now_ms - self._leapt_ms, _EVICT_PER_TXN)
+        if not excess:
+            return
         recorded = self._watermark()
         going = [job_id for job_id in excess if self._ended_below(job_id, recorded)]
         if not going:

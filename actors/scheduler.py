@@ -229,7 +229,9 @@ class Scheduler(StoreActor):
 
     def decide(self) -> Iterator[Effect]:
         """Claim for each free slot what is next of what this node is to take."""
-        if not self._may_claim or cordoned(self.view, self._node):
+        if not self._may_claim or not len(self._pending) or self._slots_free <= 0:
+            return
+        if cordoned(self.view, self._node):
             return
         now_ms = int(self.clock.monotonic_s() * 1000)
         others = self._turns.speaking(self._room.takers(), now_ms)
@@ -278,11 +280,14 @@ class Scheduler(StoreActor):
             looked[entry.job_id, entry.task_index] = entry
             yield Candidate(entry.job_id, entry.task_index, spec)
 
-    def _within_permits(self, placed: list[Placed]) -> Iterator[Placed]:
+    def _within_permits(self, placed: list[Placed]) -> list[Placed]:
         """Leave out what takes a permit that one before it, or a claim under way, is to take.
 
         It stays pending until the feed shows what became of that.
         """
+        if not any(self._spec(found.job_id).concurrency for found in placed):
+            return placed
+        within = []
         claims = (_work_of(holder)[0] for holder in self._held if keys.kind(holder) != "attempt")
         taken = Counter(each.key for job_id in claims for each in self._spec(job_id).concurrency)
         for found in placed:
@@ -290,7 +295,8 @@ class Scheduler(StoreActor):
             held = {each.key: sum(1 for _ in holders(self.view, each)) for each in wanted}
             if all(held[each.key] + taken[each.key] < each.max for each in wanted):
                 taken.update(held.keys())
-                yield found
+                within.append(found)
+        return within
 
     def _claim(self, entry: Pending) -> Iterator[Effect]:
         """Reserve a slot and submit the claim, or put the entry where it waits."""

@@ -13,6 +13,7 @@ from typing import Any
 from actors.core import permits, placement
 from actors.core.job.accept import first_due_ms, first_state
 from actors.core.job.due import due_at
+from actors.core.job.finish import loss_due_at
 from actors.core.job.work import Work, load, load_job
 from actors.core.placement import NodeCapacity
 from actors.core.task_set import census
@@ -63,6 +64,8 @@ def explain(
             reasons, answer["nodes"] = _fan_out(view, work, nodes, ahead)
         case "pending":
             reasons = [_reason("fan_out", "its first tasks are about to be made")]
+        case "running":
+            reasons = list(_lost(view, job_id))
         case _:
             reasons = []
     timer = due_at(view, keys.job(job_id))
@@ -149,6 +152,17 @@ def _fan_out(
             more, lacking = _pending(view, task.spec, nodes, ahead)
             return reasons + more, lacking
     return reasons, []
+
+
+def _lost(view: View, job_id: str) -> Iterable[dict[str, Any]]:
+    """An attempt of a node that the others have given up, until its loss is handled."""
+    for key, entry in view.scan(keys.attempts_of(job_id)):
+        session = view.get(keys.session(entry.noun.node))
+        if session is not None and session.noun.state == "lost":
+            name = session.noun.name or entry.noun.node
+            text = f"its node {name} is lost: it may come back until its node_lost.wait is over"
+            due_ms = loss_due_at(view, key)
+            yield _reason("node_lost", text, node=entry.noun.node, due_ms=due_ms)
 
 
 def _node(view: View, spec: JobSpec, node: NodeCapacity) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from actors.core import job, task_set
 from actors.core.explain import explain, forecast
 from actors.core.placement import NodeCapacity
 from actors.model import keys
-from actors.model.spec import Concurrency, JobSpec, Placement, Resources, Retry, Trigger
+from actors.model.spec import (
+    Concurrency,
+    JobSpec,
+    NodeLost,
+    Placement,
+    Resources,
+    Retry,
+    Trigger,
+)
 from tests.unit.jobs.given import NODE, Given
 
 IDLE = NodeCapacity(NODE, 4, 4, 4000, 4000, 2**33, 2**33, frozenset(("command",)))
@@ -125,3 +133,32 @@ def test_forecast_of_a_job_that_is_not_submitted() -> None:
     behind = told(concurrency=(Concurrency("db", 1),))
     assert (behind["state"], behind["reasons"][0]["holders"]) == ("waiting", [holder])
     assert told(IDLE._replace(slots_free=0))["reasons"][0]["code"] == "no_room"
+
+
+def test_every_node_says_what_it_lacks() -> None:
+    given = Given()
+    wanted = given.accept(placement=Placement(labels={"zone": "a"}))
+    nodes = (
+        IDLE._replace(ready=False, labels={"zone": "a"}),
+        IDLE._replace(node="n1", labels={"zone": "b"}),
+        IDLE._replace(node="n2", labels={"zone": "a"}, cordoned=True),
+    )
+    told = _explain(given, wanted, *nodes)
+    assert [[r["code"] for r in node["reasons"]] for node in told["nodes"]] == [
+        ["not_ready"],
+        ["label"],
+        ["cordoned"],
+    ]
+    assert _messages(told) == ["no node has room for it now"]
+    told = _explain(given, wanted, *nodes, IDLE._replace(node="n3", labels={"zone": "a"}))
+    assert _messages(told) == ["a node is about to claim it"]
+
+
+def test_running_on_a_lost_node_until_its_wait_is_over() -> None:
+    given = Given()
+    job_id = given.accept(node_lost=NodeLost(5_000, "requeue"))
+    given.claim(job_id)
+    assert _messages(_explain(given, job_id)) == []
+    given.lose_node()
+    (reason,) = _explain(given, job_id)["reasons"]
+    assert (reason["code"], reason["due_ms"]) == ("node_lost", given.now + 5_000)
