@@ -21,7 +21,8 @@ class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `advertise` is what others dial, by default where it is bound; a node that is bound everywhere
     and advertises nothing only dials out. `keys` are the public keys of bootstrap peers by their
-    address. `quorum_size` 0 lets as many members fail as can.
+    address. `quorum_size` 0 lets as many members fail as can. `durable_decisions`
+    false: a write is answered before its node's own third fsync.
     """
 
     enabled: bool = True
@@ -33,6 +34,7 @@ class ClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failure_timeout_ms: Annotated[int, msgspec.Meta(ge=500, le=600_000)] = 5_000
     keys: dict[str, str] = {}
     role: Literal["voter", "worker"] = "voter"
+    durable_decisions: bool = True
 
     @property
     def first_quorum_size(self) -> int:

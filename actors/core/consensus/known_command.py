@@ -72,6 +72,7 @@ class KnownCommand:
         "quorum",
         "recovering",
         "retry_ms",
+        "seen_at_once",
         "tries",
         "ts",
     )
@@ -87,6 +88,7 @@ class KnownCommand:
         self.accepted_ts = 0
         self.ts = 0
         self.first_record = 0  # of the log, 0 while there is none
+        self.seen_at_once = False  # coordinated here, and decided before that is durable
         self.is_amnesiac = False  # a restarted coordinator that may have decided unseen
         # volatile, of who leads a round
         self.acks: dict[int, int] | None = None

@@ -51,7 +51,8 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     """All that must survive of an undecided command: proposed, accepted, or a ballot joined.
 
     `command` is empty when an earlier record has it. `joined`: the proposal was made for a
-    recovery, not on the fast path.
+    recovery, not on the fast path. `seen_at_once`: this replica coordinates it, and its decision
+    may be seen before it is durable.
     """
 
     epoch: int
@@ -63,6 +64,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     ballot: int
     accepted_ballot: int
     accepted_ts: int
+    seen_at_once: bool = False
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True):

@@ -146,6 +146,7 @@ class Recovery:
         command.ballot = record.ballot
         command.accepted_ballot = record.accepted_ballot
         command.accepted_ts = record.accepted_ts
+        command.seen_at_once = record.seen_at_once
 
     def _commit(self, record: Committed) -> None:
         command = self._known.get(record.id)

@@ -117,6 +117,7 @@ class Replica:
             command.ballot,
             command.accepted_ballot,
             command.accepted_ts,
+            command.seen_at_once,
         )
         index = self.journal.append(kind, encode_record(record))
         if not is_logged:

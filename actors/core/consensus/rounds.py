@@ -60,6 +60,7 @@ class Rounds:
         command = r.command((r.me, r.incarnation, self._number))
         command.take_payload(batch.command, self._choose_quorum())
         command.phase = Phase.PROPOSED
+        command.seen_at_once = not self._durable
         command.acks = {}
         r.propose(command, 0)
         r.record(PROPOSE, command, issued=True)
@@ -162,11 +163,12 @@ class Rounds:
             self.learn(command, ts)
 
     def may_have_decided(self, command: KnownCommand) -> bool:
-        """Say whether a coordinator that was restarted may have decided unseen (F3).
+        """Say whether a coordinator that was restarted may have decided before it could recall it.
 
         A ballot says nothing: a process between may have led a recovery without its own answer.
+        What counts is how the process decided that proposed it (F3).
         """
-        return command.phase is Phase.PROPOSED
+        return command.seen_at_once and command.phase is Phase.PROPOSED
 
     # -- everyone
 

@@ -86,7 +86,7 @@ class Tempo:
         self._mine: dict[CommandId, Batch] = {}
         self._told: dict[int, tuple[int, int]] = {}  # the clock as last stated to each, and when
         self._stuck = (0, 0)  # (timestamp whose turn is next, since when)
-        self._resume(known or {}, durable_decisions=is_durable)
+        self._resume(known or {})
         self._handlers = {
             Accept: self.rounds.on_accept,
             Accepted: self.rounds.on_accepted,
@@ -103,14 +103,14 @@ class Tempo:
             RecoverNack: self.recoveries.on_recover_nack,
         }
 
-    def _resume(self, known: dict[CommandId, KnownCommand], *, durable_decisions: bool) -> None:
+    def _resume(self, known: dict[CommandId, KnownCommand]) -> None:
         """Go on from the log: never again at ballot 0, whose answers are forgotten."""
         r = self.replica
         r.known.update(known)
         for command in known.values():
             if command.is_committed:
                 self.order.add(command)
-            elif command.id[0] == r.me and not durable_decisions:
+            elif command.id[0] == r.me:
                 command.is_amnesiac = self.rounds.may_have_decided(command)
 
     # -- inputs

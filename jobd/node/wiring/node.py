@@ -105,7 +105,11 @@ class Node:
         self._disk = open_disk(config, directory)
         self.state = self._disk.recovered.state
         recovered = self._disk.recovered
-        self._group = recovered.group.finish(recovered.last_index, directory.next_incarnation())
+        self._group = recovered.group.finish(
+            recovered.last_index,
+            directory.next_incarnation(),
+            durable_decisions=config.cluster.durable_decisions,
+        )
         self.peers = Peers(directory.node_id)
         self.keys = open_keys(
             directory.path, config.cluster, self._clock, self.state, lambda: self._group.epoch
