@@ -4,7 +4,7 @@ Rules of this file:
 N1  A cordoned node claims nothing; what runs there goes on. A drain cordons.
 N2  A drain of mode `finish` waits for what runs; `requeue` ends it, as if preempted: it starts anew
     elsewhere, and no failure is counted. At its deadline `finish` goes on as `requeue`.
-N3  A drain lasts until it is taken back, also over restarts of the node. It is done when the store
+N3  A drain lasts until the node is uncordoned, also over restarts of it. It is done when the store
     shows no attempt of the node.
 N4  A node that describes itself keeps what operators have put.
 """
@@ -29,10 +29,8 @@ __all__ = [
     "describe",
     "drain",
     "drain_ends",
-    "is_drained",
     "running_on",
     "uncordon",
-    "undrain",
 ]
 
 DrainMode = Literal["finish", "requeue"]
@@ -41,7 +39,7 @@ DrainMode = Literal["finish", "requeue"]
 def cordon(view: View, node: str, *, now_ms: int) -> Txn | None:
     """Return the transaction after which a node takes nothing new; None when it is so already.
 
-    This and the next three raise NotFound for a node that the store does not know.
+    This and the next two raise NotFound for a node that the store does not know.
     """
     return _change(view, node, now_ms, cordoned=True)
 
@@ -62,11 +60,6 @@ def drain(view: View, node: str, mode: DrainMode, *, by_ms: int, now_ms: int) ->
     told = {"node": node, "name": _record(view, node).name, "mode": mode, "by_ms": by_ms}
     event = EventDraft("jobd:node:draining", keys.node(node), told)
     return msgspec.structs.replace(txn, events=(event,))
-
-
-def undrain(view: View, node: str, *, now_ms: int) -> Txn | None:
-    """End a drain; the node stays cordoned."""
-    return _change(view, node, now_ms, drain="", drain_by_ms=0)
 
 
 def describe(view: View, node: str, said: NodeRecord, *, now_ms: int) -> Txn | None:
@@ -93,12 +86,6 @@ def drain_ends(view: View, node: str, now_ms: int) -> bool:
 def running_on(view: View, node: str) -> int:
     """Return how many attempts a node has in the store."""
     return sum(1 for _, entry in view.scan("attempt/") if entry.noun.node == node)
-
-
-def is_drained(view: View, node: str) -> bool:
-    """Say whether a node drains and has nothing left (N3)."""
-    entry = view.get(keys.node(node))
-    return entry is not None and bool(entry.noun.drain) and not running_on(view, node)
 
 
 def _change(view: View, node: str, now_ms: int, **changes: object) -> Txn | None:

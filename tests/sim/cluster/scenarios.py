@@ -13,7 +13,7 @@ import msgspec
 
 from actors import addresses
 from actors.core.homes import RANK_MS, home_key, ranks
-from actors.core.node_state import DrainMode, is_drained
+from actors.core.node_state import DrainMode, running_on
 from actors.core.room import CLAIM_RANK_MS
 from actors.model import keys
 from actors.model.job import TERMINAL
@@ -77,6 +77,10 @@ class _Cluster(Simulation):
     def until_ended(self, job_id: str, limit_s: float) -> Any:
         self.wait(lambda: self.job(job_id).state in TERMINAL, limit_s)
         return self.job(job_id)
+
+    def drains(self, node: str) -> bool:
+        entry = self.monitor.truth.get(keys.node(node))
+        return entry is not None and bool(entry.noun.drain)
 
     @property
     def now_s(self) -> float:
@@ -187,7 +191,7 @@ def _drain(mode: DrainMode, for_ms: int, limit_s: float) -> None:
     pinned = sim.submit(placement=Placement(node=node))
     sim.until_ended(pinned, 10)
     sim.clients.drain(node, mode, for_ms)
-    sim.wait(lambda: is_drained(sim.monitor.truth, node), limit_s)
+    sim.wait(lambda: sim.drains(node) and not running_on(sim.monitor.truth, node), limit_s)
     ended = sim.until_ended(job_id, 10)
     assert (ended.state, ended.fails, ended.requeues) == ("succeeded", 0, 0)
     assert [each.outcome for each in ended.last] == ["preempted", "succeeded"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unittest import mock
 
 from actors.core import job
-from actors.core.node_state import DrainMode, is_drained
+from actors.core.node_state import DrainMode, running_on
 from actors.errors import JobdError
 from actors.model import keys
 from actors.runtime import Faults
@@ -194,7 +194,7 @@ class _Campaign:
         def left() -> list[str]:
             records = {name: truth.get(keys.node(name)) for name in sim.names}
             drain = [name for name, entry in records.items() if entry and entry.noun.drain]
-            return [name for name in drain if not is_drained(truth, name)]
+            return [name for name in drain if running_on(truth, name)]
 
         need(sim.run_until(lambda: not left(), 60), "C-n", f"{left()} do not become empty")
 

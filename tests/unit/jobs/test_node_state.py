@@ -48,8 +48,6 @@ def test_a_drain_cordons_is_told_and_stays_until_taken_back() -> None:
     given = Given()
     assert drain(given, "finish", 5) == ["jobd:node:draining"]
     assert record(given) == NodeRecord("first", cordoned=True, drain="finish", drain_by_ms=5)
-    given.commit(node_state.undrain(given.state, NODE, now_ms=given.now))
-    assert record(given) == NodeRecord("first", cordoned=True)
     drain(given, "requeue")
     given.commit(node_state.uncordon(given.state, NODE, now_ms=given.now))
     assert record(given) == NodeRecord("first")
@@ -72,10 +70,9 @@ def test_a_drain_is_done_when_nothing_runs() -> None:
     given = Given()
     attempt = given.claim(given.accept())
     drain(given, "finish")
-    assert not node_state.is_drained(given.state, NODE)
     assert node_state.running_on(given.state, NODE) == 1
     given.finish(attempt)
-    assert node_state.is_drained(given.state, NODE)
+    assert node_state.running_on(given.state, NODE) == 0
 
 
 def test_finish_waits_until_the_deadline_and_requeue_does_not() -> None:
