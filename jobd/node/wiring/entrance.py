@@ -37,7 +37,7 @@ from actors.runtime.vocabulary import Vocabulary
 from jobd.config import Config
 from jobd.node.data_directory import NodeDirectory
 from jobd.node.wiring.links import NODE_TYPES
-from jobd.node.wiring.port_keys import check_peers, ticket_of, vouch
+from jobd.node.wiring.port_keys import Vouching, check_peers, ticket_of
 from jobd.node.wiring.snapshots import IncomingFolder
 from jobd.node.wiring.stores import holds_state
 
@@ -88,7 +88,7 @@ class Entrance:
         self._mesh = Mesh(
             self._link,
             cluster="",
-            vouch=vouch,
+            vouch=Vouching(self._host.clock).check,
             silence_s=config.cluster.failure_timeout_ms / 1000,
         )
 

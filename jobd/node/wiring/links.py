@@ -24,7 +24,7 @@ from actors.runtime import LoopHost
 from actors.runtime.hello import Hello
 from actors.runtime.link import Link
 from actors.runtime.mesh import LinkRow, Mesh
-from jobd.node.wiring.port_keys import vouch
+from jobd.node.wiring.port_keys import Vouching
 
 __all__ = ["NODE_TYPES", "NodeLinks"]
 
@@ -81,7 +81,7 @@ class NodeLinks:
             link,
             cluster=self._epoch().cluster,
             admit=self._admit,
-            vouch=vouch,
+            vouch=Vouching(self._host.clock).check,
             on_up=self._came_up,
             on_down=lambda node, _: self._up.discard(node),
             silence_s=self._silence_s,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from actors.backends.connection_user import user_at
 from actors.core.view import View
@@ -18,7 +19,10 @@ from jobd.cluster_section import ClusterSection
 from jobd.node.allow_list import AllowList
 from jobd.node.link_keys import LinkKeys
 
-__all__ = ["check_peers", "join_keys", "open_keys", "ticket_of", "vouch"]
+__all__ = ["Vouching", "check_peers", "join_keys", "open_keys", "ticket_of"]
+
+_REFUSED_S: Final = 1.0
+_REFUSED_KEPT: Final = 256
 
 
 def open_keys(
@@ -37,9 +41,26 @@ def open_keys(
     return Keys(own, AllowList(files, clock, named, view, epoch).role_of)
 
 
-def vouch(origin: Origin) -> None:
-    """Let in, without a key, only what runs as this user or as root. Raises Forbidden."""
-    if user_at(origin.remote, origin.local) not in (os.geteuid(), 0):
+class Vouching:
+    """Lets in, without a key, only what runs as this user or as root.
+
+    A refusal is good for a moment: the tables of the kernel are long on a busy machine, and who was
+    refused may ask again and again.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._refused: dict[Origin, float] = {}  # when
+
+    def check(self, origin: Origin) -> None:
+        """Raise Forbidden for a connection of another user."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._refused.get(origin, -_REFUSED_S) >= _REFUSED_S:
+            if user_at(origin.remote, origin.local) in (os.geteuid(), 0):
+                return
+            self._refused[origin] = now_s
+            while len(self._refused) > _REFUSED_KEPT:
+                del self._refused[next(iter(self._refused))]
         raise Forbidden(
             "without keys a node links only with nodes of its own user on this machine",
             remedy="give each node keys: `jobd keys new`",
