@@ -26,11 +26,13 @@ class Condition(msgspec.Struct, frozen=True):
 class DrainView(msgspec.Struct, frozen=True):
     """A drain under way: `finish` lets what runs end, `requeue` has it start elsewhere.
 
-    At its deadline what still runs is requeued; without one it may take its time.
+    At its deadline what still runs is requeued; without one it may take its time. `running` counts
+    the attempts that are still there: at 0 the node is drained, until it is uncordoned.
     """
 
     mode: DrainMode
     deadline: Stamp | None
+    running: int
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):

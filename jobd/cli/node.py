@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import click
@@ -25,6 +26,7 @@ from jobd.cli.watch import watch, watch_option
 __all__ = ["node", "node_id", "node_state", "status"]
 
 _GIB: Final = 2**30
+_LOOK_S: Final = 0.5  # between two looks at a node that drains
 _NODES: Final[tuple[Column, ...]] = (
     ("ID", lambda item: item["id"]),
     ("NAME", lambda item: item["name"]),
@@ -119,18 +121,30 @@ def uncordon(session: Session, reference: str, form: str) -> None:
     help="Let what runs end, or have it start elsewhere.",
 )
 @click.option("--deadline", metavar="DURATION", help="What still runs then is requeued: 10m.")
+@click.option("--wait", "waits", is_flag=True, help="Until nothing runs there any more.")
 @output_option
 @pass_session
-def drain(session: Session, reference: str, mode: str, deadline: str | None, form: str) -> None:
+def drain(
+    session: Session, reference: str, mode: str, deadline: str | None, waits: bool, form: str
+) -> None:
     """Cordon a node and empty it."""
-    _change(session, reference, "drain", form, {"mode": mode, "deadline": deadline})
+    _change(session, reference, "drain", form, {"mode": mode, "deadline": deadline}, waits=waits)
 
 
 def _change(
-    session: Session, reference: str, what: str, form: str, body: dict[str, Any] | None = None
+    session: Session,
+    reference: str,
+    what: str,
+    form: str,
+    body: dict[str, Any] | None = None,
+    *,
+    waits: bool = False,
 ) -> None:
-    path = f"/nodes/{node_id(session, reference)}/{what}"
-    shown = session.client.request("POST", path, body=body).json
+    path = f"/nodes/{node_id(session, reference)}"
+    shown = session.client.request("POST", f"{path}/{what}", body=body).json
+    while waits and shown["drain"] is not None and shown["drain"]["running"]:
+        time.sleep(_LOOK_S)
+        shown = session.client.wait(path)
     if form == "table":
         note(f"node/{shown['name']} {_stands(shown)}")
     else:
@@ -139,8 +153,9 @@ def _change(
 
 def _stands(item: dict[str, Any]) -> str:
     if item["drain"] is not None:
-        until = item["drain"]["deadline"]
-        return f"drains ({item['drain']['mode']}{f' until {until}' if until else ''})"
+        mode, until, running = (item["drain"][key] for key in ("mode", "deadline", "running"))
+        until = f" until {until}" if until else ""
+        return f"drains ({mode}{until}): {running} still run" if running else "is drained"
     return "is cordoned" if item["cordoned"] else "takes work"
 
 
@@ -162,7 +177,9 @@ def node_state(item: dict[str, Any]) -> str:
     """Return how a node stands: its session's state, and whether it takes work."""
     if item["state"] != "up" or not item["cordoned"]:
         return str(item["state"])
-    return "draining" if item["drain"] is not None else "cordoned"
+    if item["drain"] is None:
+        return "cordoned"
+    return "draining" if item["drain"]["running"] else "drained"
 
 
 def _memory(item: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from actors.core.heartbeat import CLOCK_SKEW, ISOLATED, UPGRADE_NEEDED, Heartbeat
+from actors.core.node_state import running_on
 from actors.core.placement import NodeCapacity
 from actors.core.view import View
 from actors.model import keys
@@ -101,8 +102,12 @@ def _placed(
 ) -> dict[str, Any]:
     """What is shown alike of all nodes."""
     record = _record(view, node)
+    drain = None
+    if record.drain:
+        mode: DrainMode = "requeue" if record.drain == "requeue" else "finish"
+        deadline = stamp_or_none(record.drain_by_ms)
+        drain = DrainView(mode, deadline, running_on(view, node))
     name = capacity.name or record.name or (session.name if session is not None else "")
-    mode: DrainMode = "requeue" if record.drain == "requeue" else "finish"
     return {
         "id": node,
         "name": name,
@@ -117,7 +122,7 @@ def _placed(
         "memory_bytes_total": capacity.memory_total,
         "memory_bytes_free": capacity.memory_free,
         "cordoned": record.cordoned,
-        "drain": DrainView(mode, stamp_or_none(record.drain_by_ms)) if record.drain else None,
+        "drain": drain,
     }
 
 

@@ -145,7 +145,7 @@ def test_a_node_is_drained_by_any_other(cluster: Cluster) -> None:
     assert drained["cordoned"]
     until(lambda: first.job(job_id)["state"] == "pending")
     shown = {each["id"]: each for each in third.call("GET", "/nodes")["items"]}
-    assert shown[node]["drain"] == {"mode": "requeue", "deadline": None}
+    assert shown[node]["drain"] == {"mode": "requeue", "deadline": None, "running": 0}
     assert not cluster.nodes[1].call("POST", f"/nodes/{node}/uncordon")["cordoned"]
     until(lambda: first.job(job_id)["state"] == "running")
     first.call("POST", f"/jobs/{job_id}/cancel", {})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from actors.core.job import Ending
 from actors.model.join_token import parse_join_token
 from tests.unit.cli.conftest import Jobctl
 from tests.unit.http.facade import Facade, facade
@@ -46,11 +49,22 @@ def test_a_node_is_taken_out_of_work_and_back(jobctl: Jobctl) -> None:
     assert ["n2", "name-n2", "voter", "cordoned"] in [
         r[:4] for r in rows(jobctl("node", "list").out)
     ]
-    drained = jobctl("node", "drain", "n2", "--mode", "requeue", "--deadline", "10m")
-    assert "drains (requeue until 2027-01-15T08:10:00.000Z)" in drained.err
+    assert "is drained" in jobctl("node", "drain", "n2", "--mode", "requeue", "--wait").err
     assert "takes work" in jobctl("node", "uncordon", "n2").err
     assert jobctl("node", "drain", "n9").code == 66
     assert jobctl("node", "drain", "n2", "--deadline", "soon").code == 64
+
+
+def test_a_drain_is_waited_for(served: Facade, jobctl: Jobctl) -> None:
+    job_id, ending = submit(served), Ending("succeeded", "exit", exit_code=0)
+    attempt = served.do(served.gateway.start, job_id)
+    drained = jobctl("node", "drain", "n1", "--deadline", "10m")
+    assert "drains (finish until 2027-01-15T08:10:00.000Z): 1 still run" in drained.err
+    assert ["n1", "n1", "voter", "draining"] in [r[:4] for r in rows(jobctl("node", "list").out)]
+    threading.Timer(1, lambda: served.do(served.gateway.end, attempt, ending)).start()
+    began = time.monotonic()
+    assert "is drained" in jobctl("node", "drain", "n1", "--wait").err
+    assert time.monotonic() - began > 0.5
 
 
 def test_two_nodes_of_one_name_are_told_apart_by_id(served: Facade, jobctl: Jobctl) -> None:

@@ -135,7 +135,9 @@ def test_a_node_is_cordoned_drained_and_taken_back(three: Facade) -> None:
     again = three.api("POST", "/nodes/n2/cordon")
     assert again.headers["X-JobD-Revision"] == cordoned.headers["X-JobD-Revision"]
     drained = three.api("POST", "/nodes/n2/drain", {"mode": "requeue", "deadline": "10m"})
-    assert drained.json["drain"] == {"mode": "requeue", "deadline": "2027-01-15T08:10:00.000Z"}
+    assert drained.json["drain"] == {
+        "mode": "requeue", "deadline": "2027-01-15T08:10:00.000Z", "running": 0,
+    }  # fmt: skip
     events = three.api("GET", "/events?types=jobd:node:draining").json["items"]
     assert [event["subject"] for event in events] == ["node/n2"]
     back = three.api("POST", "/nodes/n2/uncordon").json
