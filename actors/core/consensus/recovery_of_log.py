@@ -110,6 +110,7 @@ class Recovery:
         self._recall()
         decoded = decode_command(command.command)
         index, epoch = self._past.add(command, record), decoded.epoch
+        self._past.drop(0)  # above its bound nothing is had, however long the log is
         if epoch is not None:
             epoch = msgspec.structs.replace(epoch, start=index)
             self._begin(epoch)
