@@ -18,7 +18,8 @@ from actors import addresses, limits
 from actors.core.audit import AuditDraft
 from actors.core.view import View
 from actors.directory import Directory, expose_directory
-from actors.errors import ConfigError, Unauthenticated
+from actors.errors import ConfigError, Conflict, Unauthenticated
+from actors.model.ids import is_id
 from actors.runtime import LoopHost, Principal
 from actors.runtime.hello import Hello
 from actors.runtime.keys import Keys
@@ -114,7 +115,9 @@ class _Admission:
         self._now_ms = host.clock.now_ms
 
     def admit(self, hello: Hello) -> Principal:
-        """Return whose token it is. Raises Unauthenticated."""
+        """Return whose token it is. Raises Unauthenticated; Conflict for a name like a node's."""
+        if is_id(hello.node):  # what is for a node that is away would come to it
+            raise Conflict(f"{hello.node} is the form of a node's id, and no name for a client")
         found: api.Principal | None = api.LOCAL
         if self._auth_enabled:
             found = api.authenticate(self._view, f"Bearer {hello.token}", self._now_ms())

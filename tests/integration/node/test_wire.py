@@ -15,7 +15,14 @@ from contextlib import contextmanager
 import pytest
 import zmq
 
-from actors.errors import ActorUnavailable, Conflict, Forbidden, NotFound, Unauthenticated
+from actors.errors import (
+    ActorUnavailable,
+    Conflict,
+    Forbidden,
+    JobdError,
+    NotFound,
+    Unauthenticated,
+)
 from actors.runtime import Inspect, Invoke, LoopHost, Ping
 from actors.runtime.header import DIRECT, Header, encode_header
 from actors.runtime.link import Link
@@ -213,3 +220,15 @@ def test_hostile_peers_break_nothing(node: NodeProcess) -> None:
     context.term()
     run(scenario("better"))
     assert node.call("GET", "/status")["node"]
+
+
+def test_no_client_takes_the_name_of_a_node(node: NodeProcess) -> None:
+    """What one node sends another while that is away is not for whoever has its name."""
+
+    async def scenario() -> None:
+        for name in (node.call("GET", "/status")["node"], "01m857mdmpap91ggh103j61zv8"):
+            with pytest.raises(JobdError, match="no name for a client"):
+                async with Client(node, name):
+                    pass
+
+    run(scenario())
