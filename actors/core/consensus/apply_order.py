@@ -34,6 +34,7 @@ class ApplyOrder:
         self._promises = promises
         self._statements = statements
         self._ready: list[tuple[int, CommandId]] = []
+        self._stated = -1
 
     def add(self, command: KnownCommand) -> None:
         """Have a committed command wait for its turn."""
@@ -44,8 +45,10 @@ class ApplyOrder:
 
     def stable(self) -> int:
         """Return the highest stable timestamp, by what is stated and durable now."""
-        own = self._statements.own()
-        self._promises.learn(self._replica.me, own.clock, own.attached)
+        if self._replica.clock.stated != self._stated:  # else it says the same as before
+            own = self._statements.own()
+            self._stated = own.clock
+            self._promises.learn(self._replica.me, own.clock, own.attached)
         return self._promises.stable(self._replica.is_committed)
 
     @property

@@ -75,12 +75,12 @@ class Learner:
         return []
 
     def unanswered(self) -> list[Submit | Reconfigure]:
-        """Nothing waits here."""
-        return []
+        """Give back what was not forwarded yet: its epoch may end within the step."""
+        return [event for event in self._forward if isinstance(event, Submit)]
 
     def unread(self) -> list[int]:
-        """Nothing waits here."""
-        return []
+        """Give back the reads that were not forwarded yet."""
+        return [event.ticket for event in self._forward if isinstance(event, Read)]
 
     @property
     def first_needed(self) -> int:

@@ -24,24 +24,21 @@ class Promises:
     def __init__(self, n: int, stability: int) -> None:
         self._place = n - stability
         self._clocks = dict.fromkeys(range(1, n + 1), 0)
-        self._attached: dict[int, Attached] = dict.fromkeys(range(1, n + 1), ())
+        # The highest timestamp first, so that what gets committed is taken off the end.
+        self._attached: dict[int, list[tuple[int, CommandId]]] = {j: [] for j in self._clocks}
 
     def learn(self, replica: int, clock: int, attached: Attached) -> None:
         """Take a statement, unless a newer one is known (P1)."""
         if clock >= self._clocks[replica]:
             self._clocks[replica] = clock
-            self._attached[replica] = attached
+            self._attached[replica] = sorted(attached, reverse=True)
 
     def frontier(self, replica: int, is_committed: Callable[[CommandId], bool]) -> int:
         """Return how far a replica's promises count here (P2)."""
-        frontier = self._clocks[replica]
-        if self._attached[replica]:
-            # What is committed stays so: it is looked at once for each statement.
-            waiting = tuple(p for p in self._attached[replica] if not is_committed(p[1]))
-            self._attached[replica] = waiting
-            for ts, _ in waiting:
-                frontier = min(frontier, ts - 1)
-        return frontier
+        waiting, clock = self._attached[replica], self._clocks[replica]
+        while waiting and is_committed(waiting[-1][1]):
+            waiting.pop()
+        return min(clock, waiting[-1][0] - 1) if waiting else clock
 
     def stable(self, is_committed: Callable[[CommandId], bool]) -> int:
         """Return the highest stable timestamp (P3)."""

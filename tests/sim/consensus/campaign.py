@@ -26,9 +26,9 @@ from tests.sim.consensus import explorations, mutants
 from tests.sim.consensus.trace import Trace
 from tests.sim.consensus.world import Outcome, Simulation, run_seed
 
-__all__ = ["main", "sweep"]
+__all__ = ["CHUNK", "main", "sweep"]
 
-_CHUNK: Final = 50
+CHUNK: Final = 50
 _SAID: Final = (
     "transactions ordered", "commands executed", "decided fast", "decided slowly",
     "decided by recovery", "epochs begun by a change", "snapshots taken", "crashes",
@@ -39,7 +39,7 @@ _SAID: Final = (
 def _run_chunk(first: int) -> tuple[int, Counter[str], list[tuple[int, str]]]:
     coverage: Counter[str] = Counter()
     broken: list[tuple[int, str]] = []
-    for seed in range(first, first + _CHUNK):
+    for seed in range(first, first + CHUNK):
         outcome: Outcome = run_seed(seed)
         coverage.update(outcome.coverage)
         if outcome.invariant:
@@ -75,7 +75,7 @@ def _commit() -> str:
 def _campaign(options: argparse.Namespace) -> int:
     journal = Path(options.journal) if options.journal else None
     done = _journaled(journal)
-    wanted = range(options.seed, options.seed + options.seeds, _CHUNK)
+    wanted = range(options.seed, options.seed + options.seeds, CHUNK)
     coverage: Counter[str] = Counter()
     broken: list[tuple[int, str]] = []
     for line in done.values():
@@ -84,7 +84,7 @@ def _campaign(options: argparse.Namespace) -> int:
     began, ran, commit = time.monotonic(), 0, _commit()
     todo = [first for first in wanted if first not in done]
     for first, counted, found in sweep(todo, options.jobs):
-        ran += _CHUNK
+        ran += CHUNK
         coverage.update(counted)
         broken += found
         for seed, text in found:
@@ -93,15 +93,15 @@ def _campaign(options: argparse.Namespace) -> int:
             line = {"first": first, "commit": commit, "coverage": counted, "broken": found}
             with journal.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-        if ran % (10 * _CHUNK) == 0:
+        if ran % (10 * CHUNK) == 0:
             rate = ran / (time.monotonic() - began)
             print(
-                f"{ran + len(done) * _CHUNK} seeds, {rate:.1f}/s, "
+                f"{ran + len(done) * CHUNK} seeds, {rate:.1f}/s, "
                 f"{coverage['commands executed']} commands, "
                 f"{coverage['decided by recovery']} recovered, violations: {len(broken)}",
                 flush=True,
             )
-    total = ran + len(done) * _CHUNK
+    total = ran + len(done) * CHUNK
     print(f"{total} seeds from {options.seed} at {commit}; violations: {len(broken)}")
     for what, count in sorted(coverage.items()) if options.coverage else []:
         print(f"  {what:50} {count}")

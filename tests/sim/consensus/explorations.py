@@ -273,7 +273,7 @@ def _picture(tempo: Tempo) -> tuple[Any, ...]:
         tuple(sorted(r.clock.attached.items())),
         tuple(_of_command(c) for _, c in sorted(r.known.items())),
         tuple(tempo.promises._clocks.items()),
-        tuple(sorted(tempo.promises._attached.items())),
+        tuple(tuple(waiting) for waiting in tempo.promises._attached.values()),
         tuple(tempo.statements._executed),
         tempo.statements._floor,
         tempo.rounds._number,

@@ -39,7 +39,7 @@ from tests.sim.consensus.ghost import Ghost
 from tests.sim.consensus.profile import Profile
 from tests.sim.consensus.storage import Image, Storage
 
-__all__ = ["Answer", "Machine", "World"]
+__all__ = ["Answer", "Machine", "World", "adopted"]
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(Packet).decode
@@ -78,6 +78,11 @@ class World(Protocol):
 
     def forward(self, machine: Machine, event: Submit | Read) -> None:
         """Have a voter take what was submitted at a node without a vote."""
+
+
+def adopted(theirs: bytes, own: bytes) -> bytes:
+    """Return the position to go on from with another node's image."""
+    return adopt(theirs, own)
 
 
 class Machine:
@@ -346,7 +351,7 @@ class Machine:
         """Take another node's state for one's own: the log stays, and with it what was promised."""
         own = self.storage.image
         self.storage.image = image._replace(
-            position=adopt(image.position, own.position if own is not None else b""),
+            position=adopted(image.position, own.position if own is not None else b""),
             log_index=own.log_index if own is not None else 0,
         )
         self.world.ghost.imaged(self.name, image.executed, image.position)

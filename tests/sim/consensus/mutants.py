@@ -8,9 +8,9 @@ or in an exhaustive scope.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 from unittest import mock
@@ -22,7 +22,11 @@ from tests.sim.consensus.scenarios import SCENARIOS
 from tests.sim.consensus.violation import ViolationError
 from tests.sim.consensus.world import Simulation
 
-__all__ = ["MUTANTS", "Mutant", "Seen", "hunt", "main", "planted", "table"]
+__all__ = ["MUTANTS", "Mutant", "Seen", "hunt", "main", "planted", "rows_of_page", "table"]
+
+_PAGE: Final = Path(__file__).parents[3] / "docs/internals/consensus-proof.md"
+_BEGIN: Final = "<!-- mutants: written by `scripts/sim --mutants` -->"
+_END: Final = "<!-- mutants end -->"
 
 # Profiles that bring a bug out sooner than the swarm does.
 FAST: Final = Profile(commands=60, faulty_ms=500, crashes=2, drop=0.1, lies=0.3)
@@ -169,17 +173,30 @@ def table(seen: dict[str, Seen]) -> str:
     return "\n".join(lines)
 
 
-def main(names: list[str] | None = None, seeds: int = 400) -> int:
-    """Hunt all, print the table; return how many were missed."""
-    missed = 0
-    for name in names or list(MUTANTS):
+def rows_of_page() -> list[tuple[str, ...]]:
+    """Return the rows of the table that the page has."""
+    generated = _PAGE.read_text().partition(_BEGIN)[2].partition(_END)[0]
+    rows = [line.strip("| ").split(" | ") for line in generated.strip().splitlines()[2:]]
+    return [(name.strip("`"), *rest) for name, *rest in rows]
+
+
+def _write_page(seen: dict[str, Seen]) -> None:
+    page = _PAGE.read_text()
+    before, _, rest = page.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    _PAGE.write_text(f"{before}{_BEGIN}\n{table(seen)}\n{_END}{after}")
+
+
+def main(seeds: int = 400) -> int:
+    """Hunt all and write the page's table; return the exit status."""
+    seen: dict[str, Seen] = {}
+    for name in MUTANTS:
         found = hunt(name, seeds)
-        missed += found is None
-        print(
-            f"{name:24} {found.invariant + ' ' + found.where if found else 'NOT SEEN'}", flush=True
-        )
-    return missed
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        if found is not None:
+            seen[name] = found
+        told = f"{found.invariant} {found.where}" if found else "NOT SEEN"
+        print(f"{name:24} {told}", flush=True)
+    if len(seen) < len(MUTANTS):
+        return 1
+    _write_page(seen)
+    return 0

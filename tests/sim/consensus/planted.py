@@ -57,7 +57,7 @@ def _stable_idx(real: Any) -> Any:
 def _delta_promises(real: Any) -> Any:
     def learn(self: Promises, replica: int, clock: int, attached: Any) -> None:
         self._clocks[replica] = max(clock, self._clocks[replica])
-        self._attached[replica] = attached
+        self._attached[replica] = sorted(attached, reverse=True)
 
     return learn
 
@@ -299,7 +299,7 @@ PATCHES: Final[dict[str, Patch]] = {
     "gc_floor": ((Tempo, "receive", _no_floor),),
     "gc_too_early": ((CatchUp, "kept_from", lambda real: lambda self, *_: self._past.index),),
     "snapshot_no_ids": ((Chain, "position", _no_ids),),
-    "snapshot_no_reserve": ((machine, "adopt", lambda real: lambda data, own: real(data, b"")),),
+    "snapshot_no_reserve": ((machine, "adopted", lambda real: lambda data, own: real(data, b"")),),
     "seal_does_not_void": ((ApplyOrder, "run", _does_not_void),),
     "resubmitted_twice": ((Tempo, "unanswered", _twice),),
     "void_forgotten": ((Tempo, "unanswered", lambda real: lambda self: []),),

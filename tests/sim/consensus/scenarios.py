@@ -168,7 +168,7 @@ def _snapshot_taken() -> None:
     epoch = Epoch(1, "sim", (Member("n1"), Member("n2"), Member("n3")), 2)
     mine = encode_position(Position(epoch, 4, (4, (1, 1, 4)), ((1, 1, ((1, 4),)),), 1024))
     donor = encode_position(Position(epoch, 9, (9, (1, 1, 9)), ((1, 1, ((1, 9),)),), 4096))
-    group = Recovery("n2", "sim", machine.adopt(donor, mine), 0).finish(0, 2)._group
+    group = Recovery("n2", "sim", machine.adopted(donor, mine), 0).finish(0, 2)._group
     assert isinstance(group, Tempo)
     clock = group.replica.clock.clock
     if clock != 1024:

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from actors.core.consensus.chain import Chain
-from actors.core.consensus.command import encode_batch
-from actors.core.consensus.group import Reconfigure, Submit
+from actors.core.consensus.command import encode_batch, encode_reconfiguration
+from actors.core.consensus.group import Read, Receive, Reconfigure, Submit
+from actors.core.consensus.messages import Fetched, Packet
 from actors.core.consensus.position import Position, encode_position
 from actors.core.consensus.quorums import Quorums
 from actors.core.consensus.records import BATCH
@@ -70,3 +71,19 @@ def test_a_transaction_over_a_bound_is_refused_alone() -> None:
     effects = chain.step(Submit(7, long), 0)
     assert [(ticket, type(error)) for ticket, error in effects.refuse] == [(7, InvalidInput)]
     assert chain.step(Submit(8, Txn((), ())), 0).append
+
+
+def test_what_a_voter_has_not_answered_is_forwarded_when_two_epochs_end_its_vote() -> None:
+    chain = chain_of(THREE, 2)
+    chain.step(Submit(7, Txn((), ())), 0)
+    chain.step(Read(8), 0)
+    two = Epoch(2, "sim", THREE[1:], 1)
+    three = Epoch(3, "sim", THREE[2:], 1)
+    seals = [
+        (1, 5, (2, 1, 1), encode_reconfiguration(two, Txn((), ()))),
+        (2, 5, (1, 1, 1), encode_reconfiguration(three, Txn((), ()))),
+    ]
+    packet = Packet("sim", 3, 0, 1, 2, 0, 0, (), 0, (Fetched(1, tuple(seals), 1),))
+    effects = chain.step(Receive("n3", packet), 0)
+    assert [batch.index for batch in effects.apply] == [1, 2]
+    assert sorted(event.ticket for event in effects.forward) == [7, 8]

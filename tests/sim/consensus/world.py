@@ -62,7 +62,7 @@ class Watch(Protocol):
 class Simulation:
     """The world of one seed."""
 
-    def __init__(self, seed: int, profile: Profile | None = None) -> None:
+    def __init__(self, seed: int, profile: Profile | None = None, *, sessions: bool = True) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
         self.profile = profile or draw(self.rng)
@@ -72,6 +72,7 @@ class Simulation:
         self.now = 0
         self.healed = False
         self.watch: Watch | None = None
+        self._sessions = sessions  # nodes open one when they start
         self._calendar: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._events = 0
         self._digest = hashlib.blake2b(digest_size=8)
@@ -180,7 +181,8 @@ class Simulation:
 
     def retry(self, machine: Machine) -> None:
         """Have a node's session opened, now that it runs or that it did not work."""
-        machine.later(self.rng.randint(1, 30), self._open_session, machine)
+        if self._sessions:
+            machine.later(self.rng.randint(1, 30), self._open_session, machine)
 
     def _open_session(self, machine: Machine) -> None:
         if machine.name in machine.chain.epoch.nodes:
@@ -223,6 +225,7 @@ class Simulation:
 
     def _believe(self) -> None:
         self.at(self.rng.randint(_BELIEVE_MS // 2, _BELIEVE_MS), self._believe, ())
+        self.ghost.everywhere = min(machine.applied for machine in self.machines.values())
         for machine in list(self.machines.values()):
             if machine.is_up and not machine.is_stopped:
                 self._tell(machine)
@@ -281,7 +284,7 @@ class Simulation:
         """Have every voter order one more transaction: a rest that is none shows."""
         self._probed = True
         for machine in self.machines.values():
-            if machine.name in machine.chain.epoch.nodes:
+            if self._sessions and machine.name in machine.chain.epoch.nodes:
                 machine.step(Submit(machine.ticket(lambda _: None), Txn((), (("kv/end", b""),))))
 
     def _is_at_rest(self) -> bool:
