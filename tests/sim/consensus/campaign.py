@@ -28,7 +28,7 @@ from tests.sim.consensus.world import Outcome, Simulation, run_seed
 
 __all__ = ["CHUNK", "main", "sweep"]
 
-CHUNK: Final = 50
+CHUNK: Final = 25
 _SAID: Final = (
     "transactions ordered", "commands executed", "decided fast", "decided slowly",
     "decided by recovery", "epochs begun by a change", "snapshots taken", "crashes",
