@@ -25,3 +25,4 @@ class NodeRecord(msgspec.Struct, frozen=True, array_like=True):
     drain: str = ""  # "", "finish" or "requeue"
     drain_by_ms: int = 0
     level: int = 1  # the highest value schema that it reads
+    worker: bool = False  # it is never to vote

@@ -164,6 +164,10 @@ class NodeCluster:
         if entry is None:
             raise NotFound(f"no node {node!r}", remedy="`jobctl node list` lists them")
         record: NodeRecord = entry.noun
+        if record.worker:
+            raise Conflict(
+                f"node {node} is a worker", remedy="start it with cluster.role: voter first"
+            )
         status, alive = self._source.group(), self._peers.alive()
         executed = executed_by(status, self.nodes(), self._peers.node)
         lag = max(executed.values()) - executed[node] if executed.get(node) else None

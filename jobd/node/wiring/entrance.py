@@ -173,7 +173,13 @@ class Entrance:
             address = self._config.cluster.advertised(self._bound)
             ask = JoinCluster(
                 self._directory.node_id,
-                NodeRecord(name, address=address, key=self._own_key, level=SCHEMA),
+                NodeRecord(
+                    name,
+                    address=address,
+                    key=self._own_key,
+                    level=SCHEMA,
+                    worker=self._config.cluster.role == "worker",
+                ),
                 text.id if text is not None else "",
                 text.secret if text is not None else "",
             )

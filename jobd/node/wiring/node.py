@@ -226,6 +226,7 @@ class Node:
             http=doors.get("http", ""),
             seal_key=self._vault.public_key,
             level=SCHEMA,
+            worker=settings.role == "worker",
         )
 
     def _has_arrived(self) -> None:

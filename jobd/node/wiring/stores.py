@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
@@ -14,6 +15,7 @@ from actors.backends.state_rocksdb import RocksdbStateStore
 from actors.backends.state_sqlite import SqliteStateStore
 from actors.core.ports import StateStore
 from actors.errors import ConfigError, Conflict, Corrupt, DataDirectory
+from jobd.node.storage import recover
 
 __all__ = [
     "engine_of",
@@ -108,18 +110,18 @@ def export_store(data: Path, file: IO[bytes]) -> int:
 
     Raises Conflict while the log holds more than the image: start and stop the node first.
     """
-    store = _open(engine_of(data), data)
-    log = SegmentLog.open(data / "log")
-    try:
-        if log.last_index > store.load().applied_index:
+    with (
+        closing(_open(engine_of(data), data)) as store,
+        closing(SegmentLog.open(data / "log")) as log,
+        closing(open_events(data / "events")) as events,
+    ):
+        # Whose the log is matters only to who goes on with it.
+        if recover(log, store, events, node="", cluster="").unwritten_rows:
             raise Conflict(
                 f"the log of {data} is ahead of its image (the node did not stop cleanly)",
                 remedy="start the node and stop it with SIGTERM, then export",
             )
         return export_ndjson(store, file)
-    finally:
-        log.close()
-        store.close()
 
 
 def import_store(data: Path, file: IO[bytes], engine: str) -> int:

@@ -82,11 +82,13 @@ def test_a_cluster_forms_restarts_grows_and_replaces_a_wiped_node(tmp_path: Path
         assert wiped.exit_code() == CONFLICT
         assert "--join" in wiped.log().splitlines()[-1]
         shutil.rmtree(wiped.data)
-        cluster.join(3)
+        cluster.join(3, role="worker")
         assert cluster.id_of(3) != ids[3]
         everywhere(cluster, (3,), "by4", "voter")
         put(nodes[3], "by3", b'"again"')
         everywhere(cluster, (1, 2, 4), "by3", "again")
+        with pytest.raises(Refused, match="is a worker"):
+            nodes[1].call("POST", "/cluster/members", {"node": cluster.id_of(3)})
         nodes[1].call("DELETE", f"/cluster/members/{ids[3]}")
         until(lambda: nodes[2].call("GET", "/cluster")["epoch"] == 3, SLOW_S)
 

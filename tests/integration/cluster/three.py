@@ -63,11 +63,12 @@ class Three:
             if node._process is not None:
                 node.end()
 
-    def join(self, n: int) -> NodeProcess:
+    def join(self, n: int, role: str = "voter") -> NodeProcess:
         """Have an empty node join through the first one."""
         minted = self.nodes[1].call("POST", "/cluster/join-tokens", {"ttl": "10m"})
         address = f"127.0.0.1:{self.ports[1]}"
-        self.make(n, "--join", address, "--join-token", minted["token"], forms=False)
+        node = self.make(n, "--join", address, "--join-token", minted["token"], forms=False)
+        node.environment["JOBD_CFG_CLUSTER__ROLE"] = role
         self.launch(n)
         return self.nodes[n]
 
