@@ -220,6 +220,11 @@ _ALL = (
     Bug(
         "due_no_at_job", "a timer fires without at(job or task)", {"due": _without("job/", "task/")}
     ),
+    Bug(
+        "late_unchecked",
+        "a late result without at(job or task)",
+        {"late": _without("job/", "task/")},
+    ),
     Bug("any_loss_any_time", "a loss without at(session)", {"session-lost": _without("session/")}),
 )
 BUGS = {bug.name: bug for bug in _ALL}

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDINGS", "EXITED", "Host"]
 
-EXITED = frozenset(("ok", "fail", "killed"))
+EXITED = frozenset(("ok", "fail", "killed", "drained"))
 ENDINGS = {
     "ok": Ending("succeeded", "exit", 0),
     "fail": Ending("failed", "exit", 1),
     "killed": Ending("cancelled", "killed"),
+    "drained": Ending("preempted", "drained"),
 }
 _HELD = {
     "reg": Held("registered"),
@@ -73,8 +74,8 @@ class Host:
                 self.pend.append(key)
             elif phase is None or ("start_twice" in flags and phase == "run"):
                 self.regs[key] = "reg"
-        elif op == "kill" and phase in (None, "reg", "run"):
-            self.regs[key] = self.spool[key] = "killed"
+        elif op in ("kill", "drain") and phase in (None, "reg", "run"):
+            self.regs[key] = self.spool[key] = "killed" if op == "kill" else "drained"
             self.world.cover("kill of an attempt never started", phase is None)
             gone = key not in self.world.store.truth.entries
             self.world.cover("kill of a superseded running attempt", phase == "run" and gone)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from actors.core.job.states import JOB, TASK
 from actors.core.view import Entry
 from actors.model import keys
@@ -39,6 +41,7 @@ LETTERS = {
     "I-s": "a (session, seq) has one answer; two processes never share a session",
     "I-u": "every committed change of a state is a row of the state tables",
     "I-v": "due_at and due agree: a decision exactly from due_at on",
+    "I-w": "a late result changes nothing but the summary of its attempt",
 }
 _STEPS: dict[Any, set[tuple[str, str]]] = {
     Job: {(row.source, row.target) for row in JOB},
@@ -84,6 +87,7 @@ def _ended(world: World, msg: Msg, before: dict[str, Entry | None]) -> None:
         late = outcome != "lost" and held.noun.supervisor != world.hosts[msg.node].instance
         world.cover("finish from an exit record whose supervisor died", late)
         world.cover("attempt reported lost by its own node", outcome == "lost")
+        world.cover("attempt ended by a drain", outcome == "preempted")
         orphan = outcome == "lost" and key in world.hosts[msg.node].orphans
         need(not orphan, "I-n", f"{key} reported lost while its process runs")
         return
@@ -111,6 +115,10 @@ def _record_change(world: World, msg: Msg, key: str, old: Entry | None, new: Ent
         need(old is not None and old.noun.state in TERMINAL, "I-g", f"open {key} evicted")
         return
     record = new.noun
+    if msg.kind == "late":
+        told = old is not None and msgspec.structs.replace(record, last=old.noun.last) == old.noun
+        need(told, "I-w", f"a late result changed {key}")
+        world.cover("late result of an open record")
     source = old.noun.state if old is not None else "new"
     step = (source, record.state)
     need(step in _STEPS[type(record)] or source == record.state, "I-u", f"{key}: {step}")

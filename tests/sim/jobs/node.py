@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.core import job as jobs
-from actors.core import session, task_set
+from actors.core import node_state, session, task_set
+from actors.core.job.slot import DRAINED
 from actors.core.job.work import load, load_job
+from actors.core.room import cordoned
 from actors.core.store.txn import Committed, Result, SessionRef, Txn, at
 from actors.model import keys
 from actors.model.codec import encode
@@ -148,7 +150,7 @@ class Node:
             self.world.send(Msg(self.me, self.proc, "session-up", self.name, txn))
 
     def declare_lost(self, other: int) -> None:
-        if self.number > 0 and other != self.me:
+        if self.number > 0:
             txn = session.end_session(self.view, f"n{other}", "lost", self.world.now)
             self.submit("session-lost", f"n{other}", txn, f"session/n{other}")
 
@@ -183,12 +185,13 @@ class Node:
         match action:
             case jobs.Start():
                 self.tell("start", key, z % 2 == 1)
-            case jobs.Kill():
-                self.tell("kill", key)
+            case jobs.Kill(reason):
+                self.tell("drain" if reason == DRAINED else "kill", key)
             case jobs.Ack():
                 if "finish_no_fence" in world.flags:
                     self._steal(key)
-                self.tell("ack", key)
+                if not self._tell_late(key):
+                    self.tell("ack", key)
             case jobs.Finish(ending) if not booting:
                 txn = jobs.finish(self.view, key, ending, now_ms=now, rand=0.0)
                 self._submit_end("finish", key, ending.outcome, txn)
@@ -197,6 +200,29 @@ class Node:
                     self.host.orphans.discard(key)
                 txn = jobs.lost_by_own_node(self.view, key, now_ms=now, rand=0.0)
                 self._submit_end("finish", key, "lost", txn)
+
+    def _tell_late(self, key: str) -> bool:
+        """Submit a late result; say whether the record is to have it before the ack."""
+        held = self.host.held(key)
+        if held is None or held.ending is None or held.ending.outcome == "cancelled":
+            return False
+        late = held.ending._replace(outcome="superseded")
+        txn = jobs.superseded(self.view, key, late, node=self.name, now_ms=self.world.now)
+        self.submit("late", key, txn, _busy(key))
+        return txn is not None and bool(txn.ops)
+
+    def drain(self, z: int) -> None:
+        """An operator has this node drain, or take work again."""
+        if self.number <= 0:
+            return
+        view, now = self.view, self.world.now
+        mode: node_state.DrainMode = "requeue" if z % 2 else "finish"
+        if cordoned(view, self.name):
+            txn = node_state.uncordon(view, self.name, now_ms=now)
+        else:
+            by_ms = now + 2 * TICK_MS if z % 4 < 2 else 0
+            txn = node_state.drain(view, self.name, mode, by_ms=by_ms, now_ms=now)
+        self.submit("drain", self.name, txn, keys.node(self.name))
 
     def _submit_end(self, kind: str, key: str, outcome: str, txn: Txn | None) -> None:
         entry = self.view.get(key)
@@ -226,6 +252,8 @@ class Node:
     def schedule(self, y: int) -> None:
         view, host = self.view, self.host
         if self.number <= 0 or not host.alive or self._used() >= SLOTS:
+            return
+        if cordoned(view, self.name):
             return
         of = view.of
         ready = [k for k, e in of["task"].items() if e.noun.state == "pending"]

@@ -16,9 +16,9 @@ SEEN = {
     "claim_no_at_session+no_stale": (5473, "I-k"),
     "claim_no_at_job": (16, "I-f"),
     "n_reused": (0, "I-o"),
-    "claim_no_at_parent": (87, "I-f"),
+    "claim_no_at_parent": (75, "I-f"),
     "finish_no_fence": (161, "I-b"),
-    "finish_no_at_job": (0, "I-f"),
+    "finish_no_at_job": (24, "I-f"),
     "permits_kept": (0, "I-d"),
     "permit_no_absent": (3, "I-d"),
     "loss_one_shot": (77, "I-l"),
@@ -36,15 +36,16 @@ SEEN = {
     "no_resession": (27, "I-c"),
     "members_unchecked": (409, "I-h"),
     "parent_unchecked": (3, "I-f"),
-    "cancel_forgotten": (0, "I-c"),
+    "cancel_forgotten": (1, "I-c"),
     "never_spawned_ignored": (2, "I-c"),
     "sup_lost_ignored": (0, "I-c"),
-    "orphans_left": (91, "I-n"),
+    "orphans_left": (233, "I-n"),
     "reserve_dropped": (5, "I-k"),
-    "cancel_unspawned": (110, "I-o"),
+    "cancel_unspawned": (310, "I-o"),
     "bucket_unchecked": (97, "I-j"),
     "hour_split": (11121, "I-j"),
     "due_no_at_job": (3, "I-f"),
+    "late_unchecked": (7, "I-f"),
     "any_loss_any_time": (0, "I-l"),
 }
 # what the schedules must come across, or they check nothing of it
@@ -62,6 +63,8 @@ _COVERED = (
     "job cancelled (concurrency)",
     "task cancelled (fail_fast)",
     "compact Committed",
+    "attempt ended by a drain",
+    "late result of an open record",
 )
 
 

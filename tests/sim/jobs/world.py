@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from typing import Any
 
+from actors.core.room import cordoned
 from actors.core.store.txn import Committed, Result, Stale
 from actors.model import keys
 from actors.model.ids import make_id
@@ -191,6 +192,8 @@ class World:
                     if node.me not in self.gone:
                         node.declare_lost(other)
                 node.homes()
+                if cordoned(node.view, node.name):
+                    node.drain(0)
                 for y in range(3):
                     node.schedule(y + turn)
         r.shuffle(self.net)
@@ -207,7 +210,7 @@ class World:
 
     def _quiet(self) -> bool:
         held = any(self.hosts[x].regs for x in NODES if x not in self.gone)
-        rest = any(key[:2] not in ("se", "cl") for key in self.store.truth.entries)
+        rest = any(key[:2] not in ("se", "cl", "no") for key in self.store.truth.entries)
         return not self.net and not held and not rest
 
     def _nothing_left(self) -> None:
@@ -215,7 +218,7 @@ class World:
         for key, entry in entries.items():
             if keys.kind(key) in ("job", "task") and entry.noun.state not in TERMINAL:
                 raise ViolationError("I-c", f"{key} is {entry.noun.state} for ever")
-        rest = [key for key in entries if keys.kind(key) not in ("session", "closed")]
+        rest = [key for key in entries if keys.kind(key) not in ("session", "closed", "node")]
         if any(keys.kind(key) == "permit" for key in rest):
             raise ViolationError("I-d", f"leaked: {rest}")
         if rest:
@@ -281,6 +284,16 @@ def _tick(world: World, _: Node, y: int, z: int) -> None:
     world.now += TICK_MS * (1 + y % 2)
 
 
+def _detect(node: Node, other: int, z: int) -> None:
+    """The detector accuses another node; or an operator drains this one."""
+    if not node.up or node.cut:
+        return
+    if other == node.me:
+        node.drain(z)
+    else:
+        node.declare_lost(other)
+
+
 def _checkpoint(world: World, node: Node, y: int, z: int) -> None:
     if node.up:
         node.kept = max(node.kept, node.view.revision - y % 5)
@@ -317,7 +330,7 @@ _STEPS: dict[str, Any] = {
     "spawn": lambda w, n, y, z: n.host.spawn(y),
     "exit": lambda w, n, y, z: n.host.exit(y, z),
     "tick": _tick,
-    "detect": lambda w, n, y, z: n.up and not n.cut and n.declare_lost(y % 3),
+    "detect": lambda w, n, y, z: _detect(n, y % 3, z),
     "keep": _checkpoint,
     "crash": lambda w, n, y, z: n.up and w.crash(n),
     "boot": lambda w, n, y, z: n.boot(),
