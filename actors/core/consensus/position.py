@@ -15,7 +15,7 @@ from actors.core.consensus.messages import CommandId
 from actors.errors import Corrupt
 from actors.model.epoch import Epoch
 
-__all__ = ["Position", "adopt", "decode_position", "encode_position", "without_promises"]
+__all__ = ["Position", "decode_position", "encode_position"]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -49,20 +49,3 @@ def decode_position(data: bytes) -> Position:
             f"the image's place in the order can't be read: {error}",
             remedy="restore the data directory from a backup",
         ) from None
-
-
-def without_promises(data: bytes) -> bytes:
-    """Return a position for another node's image."""
-    return encode_position(msgspec.structs.replace(decode_position(data), reserved=0))
-
-
-def adopt(data: bytes, own: bytes) -> bytes:
-    """Return another node's position for this node's image; `own` is its present one, or empty.
-
-    What this node has promised stays: its log, and here the reservation of the same epoch.
-    """
-    theirs = decode_position(data)
-    mine = decode_position(own) if own else None
-    is_same = mine is not None and mine.epoch.number == theirs.epoch.number
-    reserved = mine.reserved if mine is not None and is_same else 0
-    return encode_position(msgspec.structs.replace(theirs, reserved=reserved))

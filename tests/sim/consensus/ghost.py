@@ -313,6 +313,8 @@ class Ghost:
     def _statement(self, node: str, written: _Written, packet: Packet) -> None:
         """I2, I3 and I13 of a promise statement."""
         epoch = packet.epoch
+        if packet.executed < self.epochs[epoch].start:
+            self._fail("I14", f"{node} votes in epoch {epoch} with {packet.executed} executed")
         told = self._told.get((epoch, node))
         if told is None:
             told = self._told[epoch, node] = _Told()

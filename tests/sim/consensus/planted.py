@@ -299,7 +299,9 @@ PATCHES: Final[dict[str, Patch]] = {
     "gc_floor": ((Tempo, "receive", _no_floor),),
     "gc_too_early": ((CatchUp, "kept_from", lambda real: lambda self, *_: self._past.index),),
     "snapshot_no_ids": ((Chain, "position", _no_ids),),
-    "snapshot_no_reserve": ((machine, "adopted", lambda real: lambda data, own: real(data, b"")),),
+    "snapshot_no_reserve": (
+        (machine, "adopted", lambda real: lambda theirs, own: real(theirs, b"")),
+    ),
     "seal_does_not_void": ((ApplyOrder, "run", _does_not_void),),
     "resubmitted_twice": ((Tempo, "unanswered", _twice),),
     "void_forgotten": ((Tempo, "unanswered", lambda real: lambda self: []),),

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from actors.core.consensus import messages, records
 from actors.core.consensus.messages import Message, Packet
-from actors.core.consensus.position import Position, adopt, decode_position, encode_position
+from actors.core.consensus.position import Position, decode_position, encode_position
 from actors.core.log_format import SegmentHeader, encode_group
 from actors.core.log_format import records as decode_records
 from actors.core.ports import LogEntry
+from actors.core.snapshot import placed
 from actors.model.epoch import Epoch, Member
 
 numbers = st.integers(0, 2**63 - 1)
@@ -31,6 +32,7 @@ epochs = st.builds(
 known = st.builds(
     records.Known,
     numbers, ids, payloads, quorums, numbers, st.booleans(), numbers, numbers, numbers,
+    st.booleans(),
 )  # fmt: skip
 logged: st.SearchStrategy[tuple[int, Any]] = st.one_of(
     st.tuples(st.just(records.RESERVE), st.builds(records.Reserved, numbers, numbers)),
@@ -114,6 +116,6 @@ def test_an_adopted_position_keeps_ones_own_promises(
 ) -> None:
     if same:
         mine = msgspec.structs.replace(mine, epoch=theirs.epoch)
-    found = decode_position(adopt(encode_position(theirs), encode_position(mine)))
+    found = decode_position(placed(encode_position(mine), encode_position(theirs)))
     kept = mine.reserved if mine.epoch.number == theirs.epoch.number else 0
     assert found == msgspec.structs.replace(theirs, reserved=kept)
