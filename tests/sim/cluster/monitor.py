@@ -17,6 +17,7 @@ C-m  who is cut off for long spawns nothing
 C-n  when the faults end, every job ends and nothing is left, not on a drained node either
 C-o  no node is lost that a majority could hear
 C-p  a node claims nothing once it has seen that it is cordoned
+C-q  all nodes execute the same command at the same place
 """
 
 from __future__ import annotations
