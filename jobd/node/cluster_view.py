@@ -60,26 +60,34 @@ def cluster_view(
         node=node,
         leader=leader,
         quorum=epoch.quorum_size,
-        quorums=QuorumView(
-            voters=quorums.n,
-            tolerates=quorums.f,
-            fast=quorums.fast,
-            slow=quorums.slow,
-            recovery=quorums.recovery,
-            stability=quorums.stability,
-        ),
+        quorums=_quorums(quorums),
         reachable=isolated_ms == 0,
         isolated_ms=isolated_ms,
-        consensus=ConsensusView(
-            role=status.role,
-            executed=status.index,
-            fast=status.fast,
-            slow=status.slow,
-            recovered=status.recovered,
-            stable_lag=status.lag,
-            unstable_ms=status.unstable_ms,
-        ),
+        consensus=_consensus(status),
         members=members,
         warning=_TWO if quorums.n == 2 else "",
         revision=revision,
+    )
+
+
+def _quorums(quorums: Quorums) -> QuorumView:
+    return QuorumView(
+        voters=quorums.n,
+        tolerates=quorums.f,
+        fast=quorums.fast,
+        slow=quorums.slow,
+        recovery=quorums.recovery,
+        stability=quorums.stability,
+    )
+
+
+def _consensus(status: GroupStatus) -> ConsensusView:
+    return ConsensusView(
+        role=status.role,
+        executed=status.index,
+        fast=status.fast,
+        slow=status.slow,
+        recovered=status.recovered,
+        stable_lag=status.lag,
+        unstable_ms=status.unstable_ms,
     )
