@@ -13,9 +13,9 @@ from tests.cluster.network import Direct
 __all__ = ["measure"]
 
 _WANTED_BYTES = 1 << 30
-_VALUE_BYTES = 4096
-_AT_ONCE = 128
-_CHUNK = 20_000
+_VALUE_BYTES = 16_384
+_AT_ONCE = 64
+_CHUNK = 4_096
 _READY_S = 120.0
 
 
