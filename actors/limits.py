@@ -93,6 +93,7 @@ CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
 SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)
 JOIN_TOKENS: Final = 100  # at a time; further ones are refused with Busy (429)
+CLIENT_KEYS: Final = 1_000  # further ones are refused with Busy (429)
 SECRETS: Final = 1_000  # further names are refused with Busy (429)
 KV_KEYS: Final = 100_000  # further keys are refused with Busy (429)
 IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew

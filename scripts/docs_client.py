@@ -12,6 +12,7 @@ import msgspec
 
 from jobd.api import (
     actor_tree,
+    client_keys,
     cluster,
     cluster_views,
     events,
@@ -49,6 +50,7 @@ SECTIONS: tuple[tuple[str, type, str], ...] = (
 )
 MODULES: tuple[ModuleType, ...] = (
     actor_tree,
+    client_keys,
     cluster,
     cluster_views,
     events,

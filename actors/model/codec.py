@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.model.client_key import ClientKey
 from actors.model.idempotency import IdempotencyKey
 from actors.model.job import Attempt, Job, Output, Permit, Task
 from actors.model.join_token import JoinToken
@@ -27,6 +28,7 @@ SCHEMA: Final = 1
 
 NOUNS: Final[dict[str, Any]] = {
     "attempt": Attempt,
+    "clientkey": ClientKey,
     "closed": bool,
     "cluster": Leader | Level,
     "idempotency": IdempotencyKey,

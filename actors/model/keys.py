@@ -9,6 +9,7 @@ __all__ = [
     "attempt",
     "attempt_parts",
     "attempts_of",
+    "client_key",
     "closed",
     "cluster",
     "idempotency",
@@ -118,6 +119,11 @@ def cluster(name: str) -> str:
 def idempotency(owner: str, key_hash: str) -> str:
     """A client's own idempotency key, by its token's id; a spec's own key has the owner `spec`."""
     return f"idempotency/{owner}/{key_hash}"
+
+
+def client_key(name: str) -> str:
+    """A client that all nodes let in by its key."""
+    return f"clientkey/{name}"
 
 
 def closed(bucket: str) -> str:

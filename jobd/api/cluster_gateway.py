@@ -53,3 +53,9 @@ class ClusterGateway(Protocol):
 
     async def revoke_join_token(self, token_id: str) -> int:
         """Delete a join token. Raises NotFound."""
+
+    async def put_client_key(self, name: str, key: bytes) -> int:
+        """Have all nodes let a client in by its public key. Raises Busy, Conflict."""
+
+    async def delete_client_key(self, name: str) -> int:
+        """Have no node let a client in any more. Raises NotFound."""

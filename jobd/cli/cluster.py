@@ -33,6 +33,11 @@ _MEMBERS: Final[tuple[Column, ...]] = (
     ("LAG", lambda item: str(item["lag"])),
     ("ADDRESS", lambda item: item["address"]),
 )
+_KEYS: Final[tuple[Column, ...]] = (
+    ("NAME", lambda item: item["name"]),
+    ("CREATED", lambda item: item["created_at"]),
+    ("KEY", lambda item: item["key"]),
+)
 _TOKENS: Final[tuple[Column, ...]] = (
     ("ID", lambda item: item["id"]),
     ("CREATED", lambda item: item["created_at"]),
@@ -133,6 +138,40 @@ def token_revoke(session: Session, ids: tuple[str, ...]) -> None:
     for token_id in ids:
         session.client.request("DELETE", f"/cluster/join-tokens/{token_id}")
         note(f"join-token/{token_id} revoked")
+
+
+@cluster.group()
+def key() -> None:
+    """Say which clients all nodes with keys let in at their cluster ports."""
+
+
+@key.command("list")
+@output_option
+@pass_session
+def key_list(session: Session, form: str) -> None:
+    """List the clients that are let in."""
+    body = session.client.get("/cluster/keys")
+    print_items(form, body, kind="client-key", columns=_KEYS, key="name")
+
+
+@key.command("put")
+@click.argument("name")
+@click.argument("key")
+@pass_session
+def key_put(session: Session, name: str, key: str) -> None:
+    """Let a client in by the public KEY that `jobd keys new --client FILE` printed."""
+    session.client.request("PUT", f"/cluster/keys/{name}", body={"key": key})
+    note(f"client-key/{name} put")
+
+
+@key.command("delete")
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@pass_session
+def key_delete(session: Session, names: tuple[str, ...]) -> None:
+    """Let clients in no more; their links end within seconds."""
+    for name in names:
+        session.client.request("DELETE", f"/cluster/keys/{name}")
+        note(f"client-key/{name} deleted")
 
 
 def _lines(body: dict[str, Any]) -> list[str]:

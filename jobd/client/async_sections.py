@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from jobd.api.client_keys import ClientKeyPut, ClientKeyView
 from jobd.api.cluster_views import ClusterView
 from jobd.api.join_tokens import JoinTokenView
 from jobd.api.kv import KvItem
@@ -93,7 +94,7 @@ class AsyncTokens:
 
 
 class AsyncMembers:
-    """Who votes, and who may join."""
+    """Who votes, who may join, and which clients are let in."""
 
     def __init__(self, client: AsyncCalls) -> None:
         self._client = client
@@ -117,3 +118,15 @@ class AsyncMembers:
     async def revoke_token(self, token_id: str) -> None:
         """Revoke a join token. Raises NotFound."""
         return await self._client.call(nodes.revoke_join_token(token_id))
+
+    async def list_keys(self) -> list[ClientKeyView]:
+        """Return the clients that all nodes let in by their keys."""
+        return (await self._client.call(nodes.list_client_keys())).items
+
+    async def put_key(self, name: str, key: str) -> ClientKeyPut:
+        """Have all nodes let a client in, by its public key. Raises Conflict."""
+        return await self._client.call(nodes.put_client_key(name, key))
+
+    async def delete_key(self, name: str) -> None:
+        """Have no node let a client in any more. Raises NotFound."""
+        return await self._client.call(nodes.delete_client_key(name))

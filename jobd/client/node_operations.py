@@ -12,6 +12,7 @@ from actors.errors import InvalidInput
 from actors.runtime.cell import ActorRow
 from actors.runtime.signals import Inspect, Ping
 from jobd.api.actor_tree import ActorPage
+from jobd.api.client_keys import ClientKeyPage, ClientKeyPut
 from jobd.api.cluster import NodePage
 from jobd.api.cluster_views import ClusterView
 from jobd.api.events import Emitted, EventPageView
@@ -30,6 +31,7 @@ __all__ = [
     "cordon_node",
     "create_join_token",
     "create_token",
+    "delete_client_key",
     "delete_secret",
     "delete_value",
     "drain_node",
@@ -40,6 +42,7 @@ __all__ = [
     "get_value",
     "inspect_actor",
     "list_actors",
+    "list_client_keys",
     "list_events",
     "list_join_tokens",
     "list_nodes",
@@ -47,6 +50,7 @@ __all__ = [
     "list_tokens",
     "list_values",
     "ping_actor",
+    "put_client_key",
     "put_secret",
     "put_value",
     "remove_member",
@@ -122,6 +126,23 @@ def list_join_tokens() -> Operation[JoinTokenPage]:
 def revoke_join_token(token_id: str) -> Operation[None]:
     """Revoke a join token."""
     return operation("revoke_join_token", nothing, params={"id": token_id}, again="once")
+
+
+def list_client_keys() -> Operation[ClientKeyPage]:
+    """Return the clients that are let in by their keys."""
+    return operation("list_client_keys", reads_as(ClientKeyPage))
+
+
+def put_client_key(name: str, key: str) -> Operation[ClientKeyPut]:
+    """Let a client in by its public key."""
+    body = msgspec.json.encode({"key": key})
+    params = {"name": name}
+    return operation("put_client_key", reads_as(ClientKeyPut), params=params, body=body)
+
+
+def delete_client_key(name: str) -> Operation[None]:
+    """Let a client in no more."""
+    return operation("delete_client_key", nothing, params={"name": name}, again="once")
 
 
 def list_actors(

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from jobd.api.client_keys import ClientKeyPut, ClientKeyView
 from jobd.api.cluster_views import ClusterView
 from jobd.api.join_tokens import JoinTokenView
 from jobd.api.kv import KvItem
@@ -91,7 +92,7 @@ class Tokens:
 
 
 class Members:
-    """Who votes, and who may join."""
+    """Who votes, who may join, and which clients are let in."""
 
     def __init__(self, client: Calls) -> None:
         self._client = client
@@ -115,3 +116,15 @@ class Members:
     def revoke_token(self, token_id: str) -> None:
         """Revoke a join token. Raises NotFound."""
         return self._client.call(nodes.revoke_join_token(token_id))
+
+    def list_keys(self) -> list[ClientKeyView]:
+        """Return the clients that all nodes let in by their keys."""
+        return self._client.call(nodes.list_client_keys()).items
+
+    def put_key(self, name: str, key: str) -> ClientKeyPut:
+        """Have all nodes let a client in, by its public key. Raises Conflict."""
+        return self._client.call(nodes.put_client_key(name, key))
+
+    def delete_key(self, name: str) -> None:
+        """Have no node let a client in any more. Raises NotFound."""
+        return self._client.call(nodes.delete_client_key(name))

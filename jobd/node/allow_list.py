@@ -1,7 +1,8 @@
 """Whom a node's cluster port lets in by their keys, as the files and the store say right now.
 
 1. This node itself, and its machine's clients, by the keys in its data directory.
-2. Who is in its list, and the bootstrap peers whose keys its configuration names.
+2. Who is in its list or among the cluster's clients, and the bootstrap peers whose keys its
+   configuration names.
 3. The nodes of the cluster, by their records and as members of the present epoch.
 4. Newcomers, by an unspent join token: its secret is the key that they come with.
 """
@@ -67,6 +68,8 @@ class AllowList:
             for _, entry in self._view.scan("jointoken/"):
                 if entry.noun.key and now_ms < entry.noun.expires_ms:
                     roles[entry.noun.key] = "joiner"
+            for _, entry in self._view.scan(keys.client_key("")):
+                roles[entry.noun.key] = "client"
             for _, entry in self._view.scan(keys.node("")):
                 roles[entry.noun.key] = "node"
         if self._epoch is not None:

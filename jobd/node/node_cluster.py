@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.core import joining, membership, node_state
+from actors.core import client_keys, joining, membership, node_state
 from actors.core.consensus.group import GroupStatus
 from actors.core.homes import home_key, ranks
 from actors.core.peers import Peers
@@ -253,3 +253,15 @@ class NodeCluster:
             return Txn((at(name, entry.revision),), ((name, None),), now_ms=self._clock.now_ms())
 
         return await self._write(decide)
+
+    # -- clients
+
+    async def put_client_key(self, name: str, key: bytes) -> int:
+        """Have all nodes let a client in by its public key."""
+        now_ms = self._clock.now_ms()
+        return await self._write(lambda: client_keys.put(self._state, name, key, now_ms=now_ms))
+
+    async def delete_client_key(self, name: str) -> int:
+        """Have no node let a client in any more."""
+        now_ms = self._clock.now_ms()
+        return await self._write(lambda: client_keys.delete(self._state, name, now_ms=now_ms))

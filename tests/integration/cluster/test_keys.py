@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import jobd.client
-from actors.errors import ActorUnavailable, ConfigError, Unauthenticated
+from actors.errors import ActorUnavailable, ConfigError, Forbidden, Unauthenticated
 from actors.runtime.curve import new_curve
 from jobd.client.keys import curve_for
 from tests.integration.cluster.three import SLOW_S, Three, put, read
@@ -98,6 +99,20 @@ def test_a_key_that_is_not_on_the_list_is_refused(
         pytest.raises(ActorUnavailable, match="doesn't know this client's key"),
     ):
         client.status()
+
+
+def test_a_key_in_the_store_is_let_in_until_it_is_deleted(
+    locked: NodeProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    public = keys("new", "--client", str(tmp_path / "laptop"))
+    locked.call("PUT", "/cluster/keys/laptop", {"key": public})
+    monkeypatch.setenv("JOBD_KEY_FILE", str(tmp_path / "laptop"))
+    with jobd.client.Client(address_of(locked), token=locked.token) as client:
+        assert client.status().slots_total > 0
+        client.members.delete_key("laptop")
+        time.sleep(2.5)
+        with pytest.raises((ActorUnavailable, Forbidden)):
+            client.status()
 
 
 def test_an_impostor_without_the_nodes_key_gets_no_token(

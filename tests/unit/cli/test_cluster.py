@@ -109,3 +109,11 @@ def test_top_has_a_line_for_each_node(jobctl: Jobctl) -> None:
     lines = [line.split()[:3] for line in page.splitlines()]
     for line in (["name-n2", "up", "voter"], ["name-n3", "lost", "voter"], ["n1", "up", "voter"]):
         assert line in lines, page
+
+
+def test_a_client_is_let_in_by_its_key(jobctl: Jobctl) -> None:
+    assert jobctl("cluster", "key", "put", "laptop", "1a" * 32).code == 0
+    assert rows(jobctl("cluster", "key", "list").out)[1][::2] == ["laptop", "1a" * 32]
+    assert jobctl("cluster", "key", "put", "laptop", "abc").code != 0
+    assert jobctl("cluster", "key", "delete", "laptop").code == 0
+    assert jobctl("cluster", "key", "list").out.count(b"\n") == 1

@@ -41,6 +41,10 @@ def test_nodes_are_emptied_and_members_removed(three: Door, client: Client) -> N
     assert [token.id for token in client.members.list_tokens()] == [minted.id]
     client.members.revoke_token(minted.id)
     assert client.members.list_tokens() == []
+    assert client.members.put_key("laptop", "1a" * 32).name == "laptop"
+    assert [each.key for each in client.members.list_keys()] == ["1a" * 32]
+    client.members.delete_key("laptop")
+    assert client.members.list_keys() == []
     assert list(client.list_actors(node="n2")) == []
 
 

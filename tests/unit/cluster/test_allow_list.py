@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from actors.core.view import Entry
 from actors.errors import ConfigError, Conflict, InvalidInput, NotFound
+from actors.model.client_key import ClientKey
 from actors.model.epoch import Epoch, Member
 from actors.model.join_token import JoinToken
 from actors.model.node import NodeRecord
@@ -21,7 +22,7 @@ from jobd.keys_command import keys
 from jobd.node.allow_list import AllowList
 from jobd.node.link_keys import AllowedKey, LinkKeys
 
-A, B, C, D, E = (bytes([n]) * 32 for n in range(1, 6))
+A, B, C, D, E, F = (bytes([n]) * 32 for n in range(1, 7))
 
 
 class Clock:
@@ -111,6 +112,7 @@ def test_who_is_on_a_list_is_let_in_in_that_role(tmp_path: Path) -> None:
         {
             "node/n3": NodeRecord("n3", key=C),
             "node/n4": NodeRecord("n4"),
+            "clientkey/laptop": ClientKey(F, 0),
             "jointoken/t": JoinToken(b"", 0, clock.now_ms() + 10_000, D),
             "jointoken/u": JoinToken(b"", 0, clock.now_ms() + 10_000),
         }
@@ -119,6 +121,7 @@ def test_who_is_on_a_list_is_let_in_in_that_role(tmp_path: Path) -> None:
     allow = AllowList(files, clock, [A], rows, lambda: epoch)  # type: ignore[arg-type]
     roles = [allow.role_of(key) for key in (own.public, local.public, A, B, C, D, E)]
     assert roles == ["node", "client", "node", "client", "node", "joiner", "node"]
+    assert allow.role_of(F) == "client"
     assert allow.role_of(b"") == ""
     assert allow.role_of(new_curve().public) == ""
     clock.now += 11  # the token has run out

@@ -307,3 +307,22 @@ def test_a_join_token_is_made_once_shown_once_and_revoked(served: Facade) -> Non
     assert served.api("DELETE", f"/cluster/join-tokens/{text.id}").status == 204
     assert served.api("DELETE", f"/cluster/join-tokens/{text.id}").status == 404
     assert served.api("POST", "/cluster/join-tokens", {"ttl": "0s"}).status == 400
+
+
+def test_a_client_is_let_in_by_its_key_and_no_more(served: Facade) -> None:
+    one, other = "1a" * 32, "2b" * 32
+    put = served.api("PUT", "/cluster/keys/laptop", {"key": one.upper()})
+    assert put.status == 200
+    assert served.api("PUT", "/cluster/keys/laptop", {"key": one}).json == put.json  # as it is
+    (listed,) = served.api("GET", "/cluster/keys").json["items"]
+    assert (listed["name"], listed["key"]) == ("laptop", one)
+    assert served.api("PUT", "/cluster/keys/ci", {"key": one}).status == 409
+    assert served.api("PUT", "/cluster/keys/laptop", {"key": other}).status == 200
+    stored = served.gateway.state.get(keys.client_key("laptop"))
+    assert stored is not None
+    assert stored.noun.key == bytes.fromhex(other)
+    for name, key in (("laptop", "abc"), ("a%20b", one), ("laptop", 5)):
+        assert served.api("PUT", f"/cluster/keys/{name}", {"key": key}).status == 400
+    assert served.api("DELETE", "/cluster/keys/laptop").status == 204
+    assert served.api("DELETE", "/cluster/keys/laptop").status == 404
+    assert served.api("GET", "/cluster/keys").json["items"] == []
