@@ -105,6 +105,7 @@ ROUTES: Final = (
         example={"key": "5f" * 32},
         returns=ClientKeyPut,
         etag=True,
+        errors=("conflict",),
     ),
     Route(
         "DELETE",
