@@ -117,8 +117,8 @@ class SegmentedLog:
         self._log.append(list(entries))
 
     def crash(self, unsynced: tuple[LogEntry, ...], rng: random.Random, *, power: bool) -> None:
+        self._disk.full = False  # else it could not be opened again
         if unsynced and rng.random() < 0.8:
-            self._disk.full = False
             self._dies = True
             with contextlib.suppress(Killed):
                 self._log.append(list(unsynced))
