@@ -96,7 +96,8 @@ async def _main(
             await told
         work.cancel()
         click.echo("\nstopping …")
-        await asyncio.to_thread(_cancel_running, directory)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(_cancel_running, directory), _CANCEL_S)
     finally:
         control.close()
         await cluster.stop()
