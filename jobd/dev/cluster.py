@@ -23,7 +23,7 @@ from jobd.node.data_directory import write_atomically
 __all__ = ["DevCluster"]
 
 _LAYOUT: Final = "dev.json"
-_START_S: Final = 30.0
+_START_S: Final = 90.0
 _LOOK_S: Final = 0.02
 _STOP_S: Final = 2.0  # a node waits longer for a majority to say goodbye to
 _REAP_S: Final = 0.1
