@@ -110,13 +110,13 @@ class Dial:
     def _attempt(self) -> None:
         self._present = self.targets[self._turn % len(self._targets)]
         self._turn += 1
-        self._timer = self._mesh.link.engine.call_later(_ATTEMPT_S, self._took_too_long)
         self._looking_up = asyncio.get_running_loop().create_task(self._look_up(self._present))
 
     def _took_too_long(self) -> None:
         self.failed(f"no hello within {_ATTEMPT_S:g} s")
 
     async def _look_up(self, target: Target) -> None:
+        """Go on once the name is known; a second look-up would only hold another thread."""
         host, _, port = target.address.rpartition(":")
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
@@ -127,6 +127,7 @@ class Dial:
             self.failed(str(error))
             return
         self._looking_up = None
+        self._timer = self._mesh.link.engine.call_later(_ATTEMPT_S, self._took_too_long)
         name = str(found[0][4][0])
         bracketed = f"[{name}]" if ":" in name else name
         self._endpoint = f"tcp://{bracketed}:{port}"
