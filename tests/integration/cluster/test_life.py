@@ -14,6 +14,7 @@ from tests.integration.cluster.three import SLOW_S, Three, offline, put, read, t
 from tests.integration.node_process import NodeProcess, Refused, until
 
 CONFLICT = 70
+pytestmark = pytest.mark.timeout(400)
 
 
 def everywhere(cluster: Three, numbers: tuple[int, ...], key: str, value: str) -> None:
@@ -33,6 +34,16 @@ def submitted(node: NodeProcess) -> Any:
     """Return the jobs whose submission is in the history of a node."""
     sql = "select data->>'job' from events where type = 'jobd:job:submitted'"
     return node.call("POST", "/query", {"sql": sql})["rows"]
+
+
+def opens(door: NodeProcess, at: str) -> bool:
+    """Say whether a job at a node finds the secret in its environment."""
+    job_id = door.submit(
+        shell='test "$DB" = swordfish',
+        environment={"DB": {"secret": "db"}},
+        placement={"node": at},
+    )
+    return bool(door.ended(job_id)["state"] == "succeeded")
 
 
 def test_a_cluster_forms_restarts_grows_and_replaces_a_wiped_node(tmp_path: Path) -> None:
@@ -59,6 +70,9 @@ def test_a_cluster_forms_restarts_grows_and_replaces_a_wiped_node(tmp_path: Path
         assert nodes[1].ended(job_id)["state"] == "succeeded"
         until(lambda: submitted(nodes[1]) == [[job_id]], SLOW_S)
 
+        raw = {"Content-Type": "application/octet-stream"}
+        nodes[1].call("PUT", "/secrets/db", b"swordfish", raw)
+
         # one more joins by a token, follows, and gets a vote
         fourth = cluster.join(4)
         everywhere(cluster, (4,), "by1", "one")
@@ -67,6 +81,7 @@ def test_a_cluster_forms_restarts_grows_and_replaces_a_wiped_node(tmp_path: Path
         put(fourth, "by4", b'"four"')
         everywhere(cluster, (1, 2, 3, 4), "by4", "four")
         until(lambda: submitted(fourth) == [[job_id]], SLOW_S)  # from before it was there
+        until(lambda: opens(nodes[2], "n4"), SLOW_S)  # once its key has been wrapped for
         ids[4] = cluster.id_of(4)
         added = nodes[2].call("POST", "/cluster/members", {"node": ids[4]})
         assert added["epoch"] == 2
