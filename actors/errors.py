@@ -202,10 +202,10 @@ class NodeUnreachable(Unavailable):
     node: str = ""
 
     @classmethod
-    def at(cls, node: str, what: str) -> NodeUnreachable:
-        """Return the error of something that only this node has."""
+    def at(cls, node: str, what: str, why: str = "") -> NodeUnreachable:
+        """Return the error of something that only this node has; `why` is what was met."""
         error = cls(
-            f"{what} is at node {node}, which can't be reached from here",
+            f"{what} is at node {node}, which can't be reached from here{why and f': {why}'}",
             remedy="try again once it is back, or ask that node itself",
         )
         error.node = node

@@ -113,7 +113,7 @@ class PeerReader:
         try:
             return await self._host.ask(address, message, timeout_s=READ_S)
         except _AWAY as error:
-            raise NodeUnreachable.at(node, what) from error
+            raise NodeUnreachable.at(node, what, str(error)) from error
 
     def forget(self, job_id: str) -> None:
         """Have the other nodes let a deleted job's files go; one that is away keeps them."""
@@ -135,7 +135,7 @@ class PeerReader:
         try:
             value = await self._host.ask(f"jobd://{node}{addresses.API}", request, timeout_s=READ_S)
         except _AWAY as error:
-            raise NodeUnreachable.at(node, "it") from error
+            raise NodeUnreachable.at(node, "it", str(error)) from error
         return _accepted(ApiReply.of(value))
 
     async def download(
@@ -153,7 +153,7 @@ class PeerReader:
                     yield piece
             reply = ApiReply.of(pieces.value)
         except _AWAY as error:
-            raise NodeUnreachable.at(node, "the file") from error
+            raise NodeUnreachable.at(node, "the file", str(error)) from error
         _accepted(reply)
 
     # -- the growth of logs
