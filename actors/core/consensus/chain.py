@@ -40,6 +40,7 @@ from actors.core.consensus.group import (
 from actors.core.consensus.journal import Journal
 from actors.core.consensus.learner import Learner
 from actors.core.consensus.messages import Fetch, Fetched, Message, Packet
+from actors.core.consensus.packing import parts
 from actors.core.consensus.past import Past, PastCommand
 from actors.core.consensus.position import Position, encode_position
 from actors.core.consensus.records import EPOCH, encode_record
@@ -55,7 +56,6 @@ __all__ = ["Chain", "alone"]
 _BUSY_TICK_MS: Final = 20
 _IDLE_TICK_MS: Final = 250
 _LAZY_MS: Final = 200  # then also lazy records are made durable
-_PACKET_BYTES: Final = 2 * 1024 * 1024
 _NOTHING: Final = Effects()
 _NO_STATEMENT: Final = Statement(0, (), 0)
 
@@ -268,7 +268,7 @@ class Chain:
                 self._outbox.setdefault(self._epoch.node_of(replica), []).extend(messages)
         outbox, self._outbox = self._outbox, {}
         for node, messages in outbox.items():
-            for part in _parts(messages):
+            for part in parts(messages):
                 yield Send(node, self._packet(node, part))
 
     def _packet(self, node: str, messages: tuple[Message, ...]) -> Packet:
@@ -385,16 +385,3 @@ def alone(node: str, last_index: int = 0, *, cluster: str = "", incarnation: int
     epoch = Epoch(1, cluster or node, (Member(node),), 1)
     journal, past = Journal(last_index), Past(last_index, ids=ExecutedIds())
     return Chain(node, Solo(epoch, journal, past), epoch, journal, past, incarnation=incarnation)
-
-
-def _parts(messages: list[Message]) -> Iterator[tuple[Message, ...]]:
-    """Yield messages in packets that stay far below a frame's bound."""
-    part: list[Message] = []
-    size = 0
-    for message in messages:
-        size += len(getattr(message, "command", b""))
-        if part and size > _PACKET_BYTES:
-            yield tuple(part)
-            part, size = [], len(getattr(message, "command", b""))
-        part.append(message)
-    yield tuple(part)
