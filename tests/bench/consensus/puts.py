@@ -8,6 +8,8 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any
 
@@ -40,10 +42,10 @@ def _shares(whole: int, parts: int) -> list[int]:
 
 
 class ByActors:
-    """Each node's own actor keeps its share of the transactions under way."""
+    """Each of some nodes' own actors keeps its share of the transactions under way."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._nodes = cluster.nodes
+    def __init__(self, nodes: Sequence[ClusterNode]) -> None:
+        self._nodes = nodes
 
     def put(self, clients: int, seconds: float, value_bytes: int) -> Load:
         answers: list[dict[str, Any]] = []
@@ -71,40 +73,24 @@ class ByUsers:
     def __init__(self, cluster: Cluster) -> None:
         self._addresses = [node.at["cluster"] for node in cluster.nodes]
         self._token = cluster.token
-        self._runner = asyncio.Runner()
         self._numbers = count()
-
-    def __enter__(self) -> ByUsers:
-        async def connect() -> list[AsyncClient]:
-            return [AsyncClient(address, token=self._token) for address in self._addresses]
-
-        self._clients = self._runner.run(connect())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        async def close() -> None:
-            for client in self._clients:
-                await client.close()
-
-        self._runner.run(close())
-        self._runner.close()
 
     def put(self, clients: int, seconds: float, value: bytes) -> Load:
         async def one(client: AsyncClient) -> None:
             await client.kv.put(_NAMESPACE, f"k{next(self._numbers) % _KEYS}", value)
 
-        return self._runner.run(self._load(one, clients, seconds))
+        return asyncio.run(self._load(one, clients, seconds))
 
     def get(self, clients: int, seconds: float) -> Load:
         async def one(client: AsyncClient) -> None:
             await client.kv.get(_NAMESPACE, "k0")
 
-        return self._runner.run(self._load(one, clients, seconds))
+        return asyncio.run(self._load(one, clients, seconds))
 
     async def _load(self, one: Any, clients: int, seconds: float) -> Load:
         latencies_ms: list[float] = []
         failures: list[JobdError] = []
-        until = time.perf_counter() + seconds
+        until = 0.0
 
         async def call(client: AsyncClient) -> None:
             while (began := time.perf_counter()) < until:
@@ -115,13 +101,19 @@ class ByUsers:
                     continue
                 latencies_ms.append((time.perf_counter() - began) * 1e3)
 
-        used, began = os.times(), time.perf_counter()
-        shares = _shares(clients, len(self._clients))
-        async with asyncio.TaskGroup() as group:
-            for client, share in zip(self._clients, shares, strict=True):
-                for _ in range(share):
-                    group.create_task(call(client))
-        took_s, now = time.perf_counter() - began, os.times()
+        async with AsyncExitStack() as stack:
+            users = []
+            for address in self._addresses:
+                user = await stack.enter_async_context(AsyncClient(address, token=self._token))
+                await user.status()
+                users.append(user)
+            used, began = os.times(), time.perf_counter()
+            until = began + seconds
+            async with asyncio.TaskGroup() as group:
+                for user, share in zip(users, _shares(clients, len(users)), strict=True):
+                    for _ in range(share):
+                        group.create_task(call(user))
+            took_s, now = time.perf_counter() - began, os.times()
         if failures:
             print(f"    {len(failures)} calls failed, the first: {failures[0]}")
         cpu = now.user + now.system - used.user - used.system
