@@ -219,7 +219,10 @@ class Ghost:
         del written.pending[:count]
 
     def refused_records(self, node: str, first: int) -> None:
-        """Take that a group was refused by a full disk; it may be handed over again."""
+        """Take that a full disk refused a group; it is handed over again, or its indexes are."""
+        written = self._of(node)
+        written.pending = [each for each in written.pending if each[0] < first]
+        written.newest = dict(written.known)
         self.coverage["groups refused by a full disk"] += 1
 
     # -- decisions
