@@ -143,6 +143,8 @@ def _tried(run: Callable[[], None]) -> str:
         return error.invariant
     except AssertionError:
         return "assert"
+    except Exception:
+        return "error"
     return ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import random
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
@@ -122,6 +123,8 @@ class Simulation:
             invariant, text = error.invariant, str(error)
         except AssertionError as error:
             invariant, text = "assert", f"the product asserts: {error}"
+        except Exception as error:
+            invariant, text = "error", f"the product raises {error!r} at {_where(error)}"
         self.coverage.update(self.ghost.coverage)
         self.coverage["packets"] += self.network.packets
         self.coverage["events"] += self._events
@@ -309,6 +312,11 @@ class Simulation:
                 f"waiting {list(machine.waiting)[:5]}, {status}"
             )
         return "\n".join(lines)
+
+
+def _where(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def run_seed(seed: int) -> Outcome:
