@@ -3,8 +3,8 @@
 Run: scripts/bench consensus [PART...] [--rounds N]; parts: writes, jobs, failover, restart.
 Both sync every write before they answer. Writes are puts of 200 B: etcd's come from h2load, which
 goes to the leader alone; JobD's from actors of one node or of all, which is where its own writes
-come from, and from users through the client library, which costs more than the store. Rounds alternate and
-medians are compared: trust the ratios of one run.
+come from, and from users through the client library, which costs more than the store. Rounds
+alternate and medians are compared: trust the ratios of one run.
 """
 
 from __future__ import annotations
