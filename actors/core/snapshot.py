@@ -10,6 +10,7 @@ T3  A snapshot takes the place of the image only as a whole, once it is durable:
     there is the old image or the new one, each with all that belongs to it.
 T4  The receiver's log stays: its records above its old image's place are replayed on the new image
     too, so no promise is lost. What the snapshot has executed is not executed again.
+T5  A node that has come as far by itself keeps its own image, from which its log goes on.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ __all__ = [
     "Snapshot",
     "decode_rows",
     "encode_rows",
+    "executed",
     "placed",
 ]
 
@@ -101,6 +103,11 @@ def decode_rows(page: bytes) -> list[Row]:
         return _ROWS.decode(page)
     except msgspec.MsgspecError as error:
         raise Corrupt(f"a page of a snapshot can't be read: {error}") from None
+
+
+def executed(position: bytes) -> int:
+    """Return how many commands an image has executed, by its position."""
+    return decode_position(position).index
 
 
 def placed(own: bytes, snapshot: bytes) -> bytes:

@@ -110,6 +110,7 @@ class Node:
             directory.next_incarnation(),
             durable_decisions=config.cluster.durable_decisions,
         )
+        directory.belong(self._group.epoch.cluster)  # a crash may have been between the two
         self.peers = Peers(directory.node_id)
         self.keys = open_keys(
             directory.path, config.cluster, self._clock, self.state, lambda: self._group.epoch

@@ -22,7 +22,7 @@ from actors.backends.disk import refusing
 from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
 from actors.core.ports import StateStore
-from actors.core.snapshot import Arrived, placed
+from actors.core.snapshot import Arrived, executed, placed
 from actors.errors import Corrupt
 from jobd.node.data_directory import write_atomically
 from jobd.node.wiring.stores import open_store, remove_store, store_name
@@ -103,7 +103,9 @@ def install_arrived(data: Path) -> Arrived | None:
     arrived = msgspec.json.decode((folder / _COMPLETE).read_bytes(), type=Arrived)
     name = store_name(arrived.engine)
     if (folder / name).exists():
-        _place(data, folder, arrived)
+        if not _place(data, folder, arrived):
+            shutil.rmtree(folder)
+            return None
         remove_store(data)
         (folder / name).replace(data / name)
         _sync(data)
@@ -121,15 +123,21 @@ def install_arrived(data: Path) -> Arrived | None:
     return arrived
 
 
-def _place(data: Path, folder: Path, arrived: Arrived) -> None:
-    """Give the new image the place of the old one in our log, once (T4)."""
+def _place(data: Path, folder: Path, arrived: Arrived) -> bool:
+    """Give the new image the place of the old one in our log, once (T4).
+
+    Returns False when the old one has come further by itself meanwhile (T5).
+    """
     if (folder / _PLACED).exists():
-        return
+        return True
     with closing(open_store(arrived.engine, folder)) as store:
         stored = store.load()
         applied_index, position = 0, stored.position
         if not arrived.forced:
             applied_index, own = _own_place(data)
+            if own and executed(own) >= executed(stored.position):
+                _log.info("the snapshot at revision %d came too late", arrived.revision)
+                return False
             position = placed(own, stored.position)
         store.write(
             (),
@@ -140,6 +148,7 @@ def _place(data: Path, folder: Path, arrived: Arrived) -> None:
         )
         store.flush()
     write_atomically(folder / _PLACED, b"", sync=True)
+    return True
 
 
 def _own_place(data: Path) -> tuple[int, bytes]:

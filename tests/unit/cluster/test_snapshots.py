@@ -195,7 +195,7 @@ class Crash(Exception):
     """The power went."""
 
 
-def arrived(data: Path) -> None:
+def arrived(data: Path, own_index: int = 20) -> None:
     """Leave a node with an old image at index 20, and a complete snapshot beside it."""
     old = open_store("sqlite", data)
     old.write(
@@ -203,7 +203,7 @@ def arrived(data: Path) -> None:
         applied_index=12,
         revision=1,
         sessions=b"",
-        position=position(20, 800),
+        position=position(own_index, 800),
     )
     old.flush()
     old.close()
@@ -260,6 +260,18 @@ def test_a_crash_at_any_step_leaves_the_new_image_after_the_next_start(
         if not was_cut:
             assert step > 8
             return
+
+
+def test_a_node_that_has_come_as_far_by_itself_keeps_its_image(tmp_path: Path) -> None:
+    arrived(tmp_path, own_index=90)
+    assert install_arrived(tmp_path) is None
+    assert not (tmp_path / "incoming").exists()
+    store = open_store("sqlite", tmp_path)
+    assert store.load().revision == 1
+    store.close()
+    events = open_events(tmp_path / "events")
+    assert events.floor == (0, 0)
+    events.close()
 
 
 def test_what_is_not_complete_is_dropped(tmp_path: Path) -> None:
