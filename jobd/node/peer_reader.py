@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. A node that can't be reached is a NodeUnreachable that names it, within READ_S; the caller says
-   what it knows without it.
+   what it knows without it. What only looks is asked once more when a link broke under it.
 2. A node is asked for what it has itself. What it answers is never asked on.
 3. Wake-ups are hints: one too many costs a look. A reader that lost its link looks once it is back.
 """
@@ -46,6 +46,7 @@ __all__ = ["PeerReader"]
 
 READ_S: Final = 5.0
 _AGAIN_S: Final = 1.0  # until a lost link is looked at again
+_RELINK_S: Final = 0.3  # the other link of two nodes that both dialled is there at once
 _WAKE_CREDIT: Final = 2  # wake-ups that may be under way: further ones are one
 
 _AWAY: Final = (ActorDied, ActorUnavailable, AskTimeout, Busy, DeadLetter)
@@ -111,7 +112,11 @@ class PeerReader:
     async def _ask(self, node: str, message: msgspec.Struct, what: str) -> Any:
         address = f"jobd://{node}{addresses.PEER_DOOR}"
         try:
-            return await self._host.ask(address, message, timeout_s=READ_S)
+            try:
+                return await self._host.ask(address, message, timeout_s=READ_S)
+            except ActorUnavailable:
+                await asyncio.sleep(_RELINK_S)
+                return await self._host.ask(address, message, timeout_s=READ_S)
         except _AWAY as error:
             raise NodeUnreachable.at(node, what, str(error)) from error
 
@@ -146,15 +151,21 @@ class PeerReader:
         Raises its refusal, NodeUnreachable; the first item is asked for at once.
         """
         request = ApiRequest(operation, params, query)
-        pieces = self._host.stream(f"jobd://{node}{addresses.API}", request)
-        try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    yield piece
-            reply = ApiReply.of(pieces.value)
-        except _AWAY as error:
-            raise NodeUnreachable.at(node, "the file", str(error)) from error
-        _accepted(reply)
+        address, begun, again = f"jobd://{node}{addresses.API}", False, False
+        while True:
+            pieces = self._host.stream(address, request)
+            try:
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                break
+            except _AWAY as error:
+                if begun or again or not isinstance(error, ActorUnavailable):
+                    raise NodeUnreachable.at(node, "the file", str(error)) from error
+                again = True
+                await asyncio.sleep(_RELINK_S)
+        _accepted(ApiReply.of(pieces.value))
 
     # -- the growth of logs
 

@@ -14,14 +14,14 @@ from actors.core.log_record import STDOUT, LogRecord
 from actors.core.ports import EventPage, LogPage
 from actors.core.store.state import State
 from actors.core.store.txn import Txn
-from actors.errors import NodeUnreachable, NotFound
+from actors.errors import ActorUnavailable, NodeUnreachable, NotFound
 from actors.image_writer import ReadEvents
 from actors.model import keys
 from actors.model.codec import encode
 from actors.model.event import Event
 from actors.model.ids import make_id
 from actors.model.job import Attempt
-from actors.peer_door import PeerDoor
+from actors.peer_door import PeerDoor, PeerLog, ReadPeerLog
 from actors.run_log import ReadLog
 from actors.runtime import Context, Effects, Fail, LoopActor, LoopHost, Outlet, Reply, handles
 from actors.wakeups import Unwatch, Watch
@@ -226,3 +226,36 @@ def test_a_deleted_job_is_forgotten_elsewhere() -> None:
         await host.shutdown()
 
     asyncio.run(act())
+
+
+class Relinking(LoopActor):
+    """A node whose link breaks under the first question, and is there again for the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = 0
+
+    @handles(ReadPeerLog)
+    def read(self, message: ReadPeerLog, context: Context) -> Effects:
+        return self._answer(context, PeerLog(PAGE))
+
+    @handles(ApiRequest)
+    def request(self, message: ApiRequest, context: Context) -> Effects:
+        return self._answer(context, ApiReply(200, {}, b""))
+
+    def _answer(self, context: Context, value: object) -> Effects:
+        assert context.reply is not None
+        self._asked += 1
+        if self._asked == 1:
+            return [Fail(context.reply, ActorUnavailable("the link broke", maybe_executed=True))]
+        return [Reply(context.reply, value)]
+
+
+def test_what_only_looks_is_asked_again_over_the_next_link() -> None:
+    async def scenario(host: LoopHost, reader: PeerReader) -> None:
+        host.spawn(Relinking, f"jobd://n4{addresses.PEER_DOOR}")
+        host.spawn(Relinking, f"jobd://n4{addresses.API}")
+        assert await reader.read_log("n4", ATTEMPT, 0, 10, None) == PAGE
+        assert [piece async for piece in reader.download("n4", "get_artifact", {}, ())] == []
+
+    run(scenario)
