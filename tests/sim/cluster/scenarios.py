@@ -7,7 +7,7 @@ hunt for planted bugs runs them with the bug.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -38,10 +38,8 @@ def _scenario(run: Callable[[], None]) -> Callable[[], None]:
 class _Cluster(Simulation):
     """A cluster that takes work, of nodes a, b, c; what the scenarios ask of it."""
 
-    order_kind: ClassVar[type[SharedOrder]] = TempoOrder
-
-    def __init__(self, seed: int = 1, size: int = 3) -> None:
-        super().__init__(seed, size, order=self.order_kind)
+    def __init__(self, order: type[SharedOrder] = TempoOrder) -> None:
+        super().__init__(1, order=order)
         self.boot()
         self.wait(lambda: self.is_ready, 10)
         self.run_for(1.5)  # everybody has heard of everybody
@@ -312,7 +310,7 @@ def jobs_go_where_they_may_and_are_spread() -> None:
 
 @_scenario
 def nodes_share_a_queue_and_seldom_claim_the_same() -> None:
-    sim = _Cluster()
+    sim = _Cluster(SharedOrder)
     quick = msgspec.structs.replace(COMMAND, argv=("5:0",))
     jobs = [sim.clients.submit(quick) for _ in range(150)]
     sim.wait(lambda: not sim.clients.waiting and not sim.monitor.leftover(), 60)
