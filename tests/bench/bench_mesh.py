@@ -1,7 +1,7 @@
 """What messages cost between two nodes, and between a client and a node, each process its own.
 
-Run: `scripts/bench mesh [SECONDS]`. For each size: the p50 of a tell that is answered by a tell, one
-under way, and messages per second with WINDOW under way.
+Run: `scripts/bench mesh [SECONDS]`. For each size: the p50 of a tell that is answered by a tell,
+one under way, and messages per second with WINDOW under way.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ class Driver(LoopActor):
         return [self._next()]
 
 
+def _spawn(host: LoopHost, driver: Driver, address: str) -> None:
+    host.spawn(lambda: driver, address)
+
+
 def _vocabulary() -> Vocabulary:
     made = Vocabulary([Packet])
     made.expose(Packet, "run")
@@ -122,7 +126,7 @@ async def measure(seconds: float) -> None:
                 address = f"jobd://{link.node}/driver-{size}-{window}"
                 began = time.perf_counter()
                 driver = Driver("jobd://n1/mirror", size, window, began + seconds)
-                host.spawn(lambda driver=driver: driver, address)
+                _spawn(host, driver, address)
                 await driver.done.wait()
                 took = time.perf_counter() - began
                 figures.append(

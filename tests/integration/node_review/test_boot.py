@@ -16,7 +16,8 @@ import pytest
 
 from actors.backends.segment_log import SegmentLog
 from actors.errors import DataDirectory, StorageFailed
-from jobd.config import ClusterSection, Config, HttpSection, NodeSection, TelemetrySection
+from jobd.cluster_section import ClusterSection
+from jobd.config import Config, HttpSection, NodeSection, TelemetrySection
 from jobd.node import boot
 from jobd.node.data_directory import NodeDirectory, new_node_id
 
@@ -51,7 +52,7 @@ def test_a_failed_fsync_at_the_first_write_is_what_the_node_ends_with(
     monkeypatch.setattr(SegmentLog, "append", fail)
     began = time.monotonic()
     with pytest.raises(StorageFailed, match="planted"):
-        boot.run(config(tmp_path / "data"))
+        boot.run(config(tmp_path / "data"), boot.Options())
     assert time.monotonic() - began < SOON_S
 
 
@@ -73,7 +74,7 @@ def test_a_signal_is_heard_while_the_first_write_hangs(
     teller = threading.Thread(target=tell)
     teller.start()
     began = time.monotonic()
-    boot.run(config(tmp_path / "data"))
+    boot.run(config(tmp_path / "data"), boot.Options())
     assert time.monotonic() - began < SOON_S
     teller.join()
     with pytest.raises(DataDirectory, match="in use"):  # by the write that hangs
