@@ -113,8 +113,8 @@ first of these that says where wins; of those that stand together, the first:
 
 The token is `--token`, else `JOBD_TOKEN`, else that of the place. `--url` and `JOBD_URL` take
 several URLs by commas, a context has as many as are added: nodes of one cluster, of which the next
-is asked when one can't be reached or can't answer now. Who submits or follows asks the first that
-answers for the others, and goes on there with the same idempotency key.
+is asked when one can't be reached or can't answer now. Who knows one only, and submits or follows,
+asks it for the others first, and goes on there with the same idempotency key.
 
 Data goes to stdout, all else to stderr. `-o table|wide|json|yaml|name` chooses its form; JSON is
 the API's own body. There is colour on a terminal only, and none with `NO_COLOR`. A job is named by

@@ -86,10 +86,13 @@ class Client:
         self._source, self._token = found.source, _checked(found.token)
 
     def _meet(self) -> None:
-        """See that a node answers, and ask it once for the others. Raises Unreachable."""
+        """See that a node answers; who knows but one asks it for the others. Raises Unreachable."""
         if self._others is not None:
             return
         self._others = []
+        if len(self._nodes) > 1:
+            self.request("GET", "/healthz")
+            return
         try:
             shown = self.get("/nodes")["items"]
         except Refused:  # a token that may not look, or a node that can't just now

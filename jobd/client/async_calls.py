@@ -236,9 +236,10 @@ class AsyncCalls:
                 address, token = self.address, self._nodes.token
                 connection = await AsyncConnection.open(self._context, address, token)
                 self._connection = connection
-                if not self._nodes.reached:
+                if self._nodes.asks_for_others:
                     answer = await connection.ask(NODES.request, self._timeout_s, NODES.to)
-                    self._nodes.met(others_told(answer, address))
+                    self._nodes.told(others_told(answer, address))
+                self._nodes.reached = True
         return connection
 
     def _is_good(self, connection: AsyncConnection) -> bool:

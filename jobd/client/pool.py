@@ -87,9 +87,10 @@ class Pool:
                 connection.close()
         try:
             made = Connection(self._context, address, self._nodes.token, timeout_s)
-            if not self._nodes.reached:
+            if self._nodes.asks_for_others:
                 answer = made.ask(NODES.request, timeout_s, NODES.to)
-                self._nodes.met(others_told(answer, address))
+                self._nodes.told(others_told(answer, address))
+            self._nodes.reached = True
         except BaseException:
             with self._lock:
                 self._busy -= 1

@@ -72,10 +72,14 @@ class Nodes:
     def _all(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._target.addresses, *self._told)))
 
-    def met(self, others: tuple[str, ...]) -> None:
-        """A node has answered, and told where the others are."""
-        self.reached = True
-        self._told = self._told or others
+    @property
+    def asks_for_others(self) -> bool:
+        """Whether the node that answers first is to be asked for the others: it is the only one."""
+        return not self.reached and self.count == 1
+
+    def told(self, others: tuple[str, ...]) -> None:
+        """Take where a node says that the others are."""
+        self._told = others
 
     def failed(self, address: str) -> None:
         """Go on to the next address, unless another thread has done so already."""

@@ -85,8 +85,9 @@ def test_where_others_are_reached(here: str, told: str, reached: tuple[str, ...]
 
 def test_what_a_node_told_of_is_used_when_it_fails(three: Door) -> None:
     nodes = Nodes(lambda: Target(("a:1",), "", GIVEN))
-    assert not nodes.reached
-    nodes.met(("a:1", "b:2"))
+    assert nodes.asks_for_others
+    nodes.told(("a:1", "b:2"))
+    assert not nodes.asks_for_others
     assert (nodes.current, nodes.count) == ("a:1", 2)
     nodes.failed("a:1")
     assert nodes.current == "b:2"
