@@ -288,7 +288,7 @@ class Home(StoreActor):
         self._ahead_ms = ahead_ms
 
     def _evict(self, now_ms: int) -> Iterator[Effect]:
-        if self.undecided("evict"):
+        if self.undecided("evict") or not self._peers.keeps_time:
             return
         excess = self._retention.excess(now_ms - self._leapt_ms, _EVICT_PER_TXN)
         if not excess:
@@ -297,7 +297,7 @@ class Home(StoreActor):
         going = [job_id for job_id in excess if self._ended_below(job_id, recorded)]
         if not going:
             going = self._give_up(excess)
-        going = self._turns.mine(going, now_ms, self._wait_ms)
+        going = self._turns.mine(going, now_ms, self._homes.wait_ms)
         if going:
             yield from self.submit("evict", job.evict(self.view, going, now_ms=now_ms)) or ()
 

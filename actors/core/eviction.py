@@ -18,15 +18,20 @@ class EvictionTurns:
     def __init__(self) -> None:
         self._since_ms: dict[str, int] = {}  # by bucket
 
-    def mine(self, job_ids: Iterable[str], now_ms: int, wait_ms: Callable[[str], int]) -> list[str]:
+    def mine(
+        self, job_ids: Iterable[str], now_ms: int, wait_ms: Callable[[str], int | None]
+    ) -> list[str]:
         """Return which of these jobs, all ready to go, this node evicts now.
 
-        `wait_ms` says how long a bucket's eviction is left to the nodes before this one.
+        `wait_ms` says how long a bucket's eviction is left to the nodes before this one, None for
+        ever.
         """
         going, since_ms = [], {}
         for job_id in job_ids:
             bucket = buckets_of(job_id)[0]
             wait = wait_ms(bucket)
+            if wait is None:
+                continue
             if wait:
                 since_ms[bucket] = self._since_ms.get(bucket, now_ms)
             if not wait or now_ms - since_ms[bucket] >= wait:

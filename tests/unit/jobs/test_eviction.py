@@ -25,6 +25,12 @@ def test_the_home_evicts_at_once_the_others_when_nothing_goes() -> None:
     assert turns.mine([*ONE, *OTHER], 500, wait_ms) == [*ONE, *OTHER]
 
 
+def test_who_does_not_vote_evicts_nothing() -> None:
+    turns = EvictionTurns()
+    assert turns.mine(ONE, 0, lambda _: None) == []
+    assert turns.mine(ONE, 1 << 40, lambda _: None) == []
+
+
 def test_progress_begins_the_wait_anew() -> None:
     turns = EvictionTurns()
     turns.mine(OTHER, 0, lambda _: 500)
