@@ -94,11 +94,15 @@ class Snapshots(ThreadActor):
             yield After(_BEHIND_S, _Copy(), key="copy")
 
     @handles(_Copy)
-    def copy(self, message: _Copy, context: Context) -> Effects:
+    def copy(self, message: _Copy, context: Context) -> Iterator[Effect]:
         """Have the image copied."""
         self._close()
-        path = self._outgoing.make_room()
-        return [Ask(addresses.IMAGE, CopyImage(str(path)), "copied", timeout_s=_COPY_S)]
+        try:
+            path = self._outgoing.make_room()
+        except JobdError as error:
+            yield from self._give_up(error)
+            return
+        yield Ask(addresses.IMAGE, CopyImage(str(path)), "copied", timeout_s=_COPY_S)
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Iterator[Effect]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -21,12 +22,16 @@ from actors.model import keys
 from actors.model.epoch import Epoch
 from actors.peer_door import PEER_TYPES
 from actors.runtime import LoopHost
+from actors.runtime.cell import TimerHandle
 from actors.runtime.hello import Hello
 from actors.runtime.link import Link
 from actors.runtime.mesh import LinkRow, Mesh
 from jobd.node.wiring.port_keys import Vouching
 
 __all__ = ["NODE_TYPES", "NodeLinks"]
+
+_log: Final = logging.getLogger(__name__)
+_TELL_EVERY_S: Final = 10.0
 
 # What nodes say to each other, and nobody else to a node.
 NODE_TYPES: Final = (
@@ -57,6 +62,8 @@ class NodeLinks:
         self._mesh: Mesh | None = None
         self._up: set[str] = set()
         self._dialled: set[str] = set()
+        self._told: set[tuple[str, str]] = set()  # what was said of nodes that aren't linked
+        self._timer: TimerHandle | None = None
 
     def is_linked(self, node: str) -> bool:
         """Say whether a message would reach a node now."""
@@ -87,6 +94,20 @@ class NodeLinks:
             silence_s=self._silence_s,
         )
         self.follow()
+        self._timer = self._host.call_later(_TELL_EVERY_S, self._tell_trouble)
+
+    def close(self) -> None:
+        """Look no more at how the links are; they end with the port."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tell_trouble(self) -> None:
+        """Say why nodes are not linked, each reason once."""
+        told = {(row.node, row.error) for row in self.rows() if row.state == "down" and row.error}
+        for node, error in sorted(told - self._told):
+            _log.warning("node %s can't be reached: %s", node or "?", error)
+        self._told = told
+        self._timer = self._host.call_later(_TELL_EVERY_S, self._tell_trouble)
 
     def follow(self) -> None:
         """Dial whom the epoch and the records name; part with whom they don't name any more."""

@@ -322,6 +322,7 @@ class Node:
         What the image lacks is in the log, so a disk that does not answer only costs a replay.
         Raises JobdError when it was to go on from a snapshot, and an actor is in the files still.
         """
+        self.links.close()
         await self._readying
         await self.audit.close(_SETTLE_S)
         try:

@@ -169,5 +169,6 @@ def test_what_is_left_of_a_lost_quorum_goes_on_alone(tmp_path: Path) -> None:
         with pytest.raises(Refused) as refused:
             nodes[2].call("PUT", "/kv/test/kept", b'"3"')
         assert refused.value.status == 503
+        until(lambda: "is of the cluster" in nodes[2].log(), SLOW_S)  # it says why
         assert nodes[2].call("GET", "/cluster")["cluster"] == before["cluster"]
         assert read(nodes[1], "kept") == "1"
