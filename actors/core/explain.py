@@ -121,7 +121,7 @@ def _pending(
     view: View, spec: JobSpec, nodes: Sequence[NodeCapacity], ahead: int | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     reasons = list(_concurrency(view, spec))
-    lacking = [_node(view, spec, node) for node in nodes]
+    lacking = [*(_node(view, spec, node) for node in nodes), *_unheard(view, nodes)]
     if not any(spec.type in node.executors for node in nodes):
         text = f"no executor for this type ({spec.type}) on any node"
         reasons.append(_reason("executor", text))
@@ -163,6 +163,17 @@ def _lost(view: View, job_id: str) -> Iterable[dict[str, Any]]:
             text = f"its node {name} is lost: it may come back until its node_lost.wait is over"
             due_ms = loss_due_at(view, key)
             yield _reason("node_lost", text, node=entry.noun.node, due_ms=due_ms)
+
+
+def _unheard(view: View, nodes: Sequence[NodeCapacity]) -> Iterable[dict[str, Any]]:
+    """The nodes that the store knows and that say nothing of themselves now."""
+    heard = {node.node for node in nodes}
+    for key, entry in view.scan("session/"):
+        node, session = keys.last(key), entry.noun
+        if node not in heard and session.state != "left":
+            text = "it is lost" if session.state == "lost" else "it is not heard"
+            reasons = [_reason("unheard", text, permanent=False)]
+            yield {"node": node, "name": session.name, "reasons": reasons}
 
 
 def _node(view: View, spec: JobSpec, node: NodeCapacity) -> dict[str, Any]:

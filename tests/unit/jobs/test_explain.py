@@ -154,6 +154,17 @@ def test_every_node_says_what_it_lacks() -> None:
     assert _messages(told) == ["a node is about to claim it"]
 
 
+def test_a_node_that_is_lost_may_come_back() -> None:
+    given = Given()
+    wanted = given.accept(placement=Placement(node="first"))
+    given.lose_node()
+    told = _explain(given, wanted, IDLE._replace(node="n1", name="second"))
+    assert _messages(told) == ["no node has room for it now"]
+    assert [r["message"] for r in told["nodes"][1]["reasons"]] == ["it is lost"]
+    told = _explain(given, wanted, IDLE._replace(name="first"))
+    assert _messages(told) == ["a node is about to claim it"]
+
+
 def test_running_on_a_lost_node_until_its_wait_is_over() -> None:
     given = Given()
     job_id = given.accept(node_lost=NodeLost(5_000, "requeue"))
