@@ -264,7 +264,7 @@ def test_connections_of_an_address_are_bounded_until_they_say_hello(
         a = nodes.node("a")
         host, _, port = a.address.rpartition(":")
         flood = [socket.create_connection((host, int(port))) for _ in range(100)]
-        await until(lambda: a.link.callers.cut >= 80)
+        await until(lambda: a.link.callers.cut >= 80, 20)
         for each in flood:
             each.close()
         b = nodes.node("b")

@@ -58,7 +58,7 @@ class Nodes:
 
 
 async def linked(a: MeshNode, b: MeshNode) -> None:
-    await until(lambda: b.name in a.mesh.linked() and a.name in b.mesh.linked())
+    await until(lambda: b.name in a.mesh.linked() and a.name in b.mesh.linked(), 20)
 
 
 def run(scenario: Callable[[Nodes], Awaitable[None]]) -> None:
@@ -178,7 +178,7 @@ def test_a_node_that_ends_is_lost_at_once() -> None:
     async def scenario(nodes: Nodes) -> None:
         a, b = await nodes.pair()
         b.link.close()
-        await until(lambda: not a.mesh.linked(), 0.5)
+        await until(lambda: not a.mesh.linked(), limits.PEER_TIMEOUT_S - 1)  # none is waited for
         assert a.log[-1][:2] == ("down", "b")
         with pytest.raises(DeadLetter):
             await a.host.ask("jobd://stranger/counter", Count())
