@@ -51,7 +51,7 @@ SCOPES: Final = {
     "3: 1 command, 1 recovery": Scope(3, 2, (1,), (3,)),
     "3: 2 commands": Scope(3, 2, (1, 2)),
     "3: 1 command, 2 recoveries": Scope(3, 2, (1,), (2, 3)),
-    "3: 2 commands, 1 recovery": Scope(3, 2, (1, 2), (3,)),
+    "3: 2 commands, 1 recovery": Scope(3, 2, (1, 2), (3,), states=10_000),
     "3: 1 command, 1 recovery, 1 crash": Scope(3, 2, (1,), (3,), 1),
     "3: 2 commands, 1 crash": Scope(3, 2, (1, 2), (), 1),
     "5: 1 command, 2 recoveries": Scope(5, 3, (1,), (2, 5)),

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 __all__ = ["Profile", "draw"]
 
 _MEMBERS: Final = (  # (voters, quorum_size): weight
-    ((3, 2), 56), ((5, 3), 14), ((5, 2), 7), ((4, 2), 6), ((1, 1), 8), ((2, 1), 6), ((7, 4), 3),
+    ((3, 2), 62), ((5, 3), 10), ((5, 2), 5), ((4, 2), 5), ((1, 1), 9), ((2, 1), 7), ((7, 4), 2),
 )  # fmt: skip
 
 
@@ -77,8 +77,8 @@ def draw(rng: random.Random) -> Profile:
         voters=voters,
         quorum_size=quorum_size,
         learners=int(maybe(0.25, 1, 2)),
-        commands=rng.randint(100, 130),
-        faulty_ms=rng.choice((500, 900, 1_500)),
+        commands=rng.randint(100, 120),
+        faulty_ms=rng.choice((400, 800, 1_200)),
         delay_ms=rng.choice((1, 4, 8)),
         slow_share=maybe(0.5, 0.02, 0.2),
         slow_ms=rng.choice((60, 120, 400)),
@@ -93,7 +93,7 @@ def draw(rng: random.Random) -> Profile:
         sync_ms=rng.choice((0, 2, 6, 25)),
         full_disks=int(maybe(0.15, 1, 3)),
         real_log=rng.random() < 0.12,
-        image_ms=rng.choice((20, 80, 250)),
+        image_ms=rng.choice((30, 120, 400)),
         lost_power=rng.choice((0.0, 0.5, 1.0)),
         lies=maybe(0.5, 0.1, 0.5),
         changes=int(maybe(0.35, 1, 2, 4)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 
-from tests.sim.consensus.explorations import SCOPES, explore
+from tests.sim.consensus.explorations import SCOPES, Found, explore
 
+pytestmark = pytest.mark.timeout(400)  # of all: the first waits for the search
 WHOLE = {  # scope: how many states it has
     "3: 1 command, 1 recovery": 2_000,
     "3: 2 commands": 500,
@@ -13,9 +16,15 @@ WHOLE = {  # scope: how many states it has
 }
 
 
+@pytest.fixture(scope="module")
+def explored() -> dict[str, Found]:
+    with multiprocessing.get_context("fork").Pool() as pool:
+        return dict(zip(SCOPES, pool.map(explore, SCOPES, chunksize=1), strict=True))
+
+
 @pytest.mark.parametrize("name", SCOPES)
-def test_no_order_of_messages_breaks_an_invariant(name: str) -> None:
-    found = explore(name)
+def test_no_order_of_messages_breaks_an_invariant(name: str, explored: dict[str, Found]) -> None:
+    found = explored[name]
     assert not found.invariant, found.text
     assert found.states >= WHOLE.get(name, SCOPES[name].states)
     assert found.is_whole == (name in WHOLE)

@@ -35,7 +35,7 @@ __all__ = ["Outcome", "Simulation", "Watch", "run_seed"]
 
 _REST_MS: Final = 60_000  # virtual, after the last fault
 _LOOK_MS: Final = 50
-_BELIEVE_MS: Final = 60
+_BELIEVE_MS: Final = 100
 _FORGETFUL_BYTES: Final = 1_500  # some ten commands
 _SEARCHED: Final = 8  # one history of so many is searched, too; all are held against the order
 
