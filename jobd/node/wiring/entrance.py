@@ -98,6 +98,8 @@ class Entrance:
         """Return when the first epoch is durable here. Raises what makes it impossible."""
         settings, directory = self._config.cluster, self._directory
         check_peers(self._keys, settings, self._bound)
+        if len(settings.bootstrap_peers) == 2:
+            _log.warning("two voters: each write needs both of them, and neither may fail")
         decided: asyncio.Future[Form | Refuse] = self._loop.create_future()
         for peer in settings.bootstrap_peers:
             self._mesh.connect("", peer, bytes.fromhex(settings.keys.get(peer, "")))

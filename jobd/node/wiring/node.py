@@ -110,6 +110,11 @@ class Node:
             directory.next_incarnation(),
             durable_decisions=config.cluster.durable_decisions,
         )
+        if len(config.cluster.bootstrap_peers) > 1 and len(self._group.epoch.members) == 1:
+            _log.warning(
+                "there are bootstrap_peers, and this node is a cluster of its own already: "
+                "have empty nodes join it, or join theirs with an empty data directory"
+            )
         directory.belong(self._group.epoch.cluster)  # a crash may have been between the two
         self.peers = Peers(directory.node_id)
         self.keys = open_keys(
