@@ -312,8 +312,8 @@ class Chain:
     def tick_ms(self) -> int:
         """How soon the next Tick is to come, 0: none is needed."""
         group = self._group
-        if isinstance(group, Solo):
-            return 0
+        if isinstance(group, Solo):  # which needs none, but to try a full disk again
+            return _IDLE_TICK_MS if self._journal.is_refused else 0
         is_busy = isinstance(group, Tempo) and group.is_busy
         return _BUSY_TICK_MS if is_busy else _IDLE_TICK_MS
 

@@ -47,6 +47,11 @@ class Journal:
         """Whether what is appended now is handed over at the end of this step."""
         return not self._flight
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether a group waits to be handed over again."""
+        return self._refused_ms is not None
+
     def append(self, kind: int, payload: bytes, *, lazy: bool = False) -> int:
         """Add a record and return its index."""
         self.last += 1

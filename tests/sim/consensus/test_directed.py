@@ -7,15 +7,15 @@ import pytest
 
 from actors.core.consensus.chain import Chain
 from actors.core.consensus.command import encode_batch, encode_reconfiguration
-from actors.core.consensus.group import Read, Receive, Reconfigure, Submit
+from actors.core.consensus.group import NotSynced, Read, Receive, Reconfigure, Submit, Synced, Tick
 from actors.core.consensus.messages import Fetched, Packet
 from actors.core.consensus.position import Position, encode_position
 from actors.core.consensus.quorums import Quorums
-from actors.core.consensus.records import BATCH
+from actors.core.consensus.records import BATCH, EPOCH
 from actors.core.consensus.recovery_of_log import Recovery, found
 from actors.core.ports import LogEntry
 from actors.core.store.txn import Txn
-from actors.errors import ConfigError, Conflict, InvalidInput
+from actors.errors import ConfigError, Conflict, InvalidInput, ReadOnly
 from actors.model.epoch import Epoch, Member
 from tests.sim.consensus.scenarios import SCENARIOS
 
@@ -87,3 +87,18 @@ def test_what_a_voter_has_not_answered_is_forwarded_when_two_epochs_end_its_vote
     effects = chain.step(Receive("n3", packet), 0)
     assert [batch.index for batch in effects.apply] == [1, 2]
     assert sorted(event.ticket for event in effects.forward) == [7, 8]
+
+
+def test_the_record_of_an_epoch_is_tried_again_by_a_node_that_is_alone_in_it() -> None:
+    chain = chain_of(THREE, 2)
+    alone = Epoch(2, "sim", THREE[:1], 1)
+    seal = (1, 5, (2, 1, 1), encode_reconfiguration(alone, Txn((), ())))
+    packet = Packet("sim", 2, 0, 1, 1, 0, 0, (), 0, (Fetched(1, (seal,), 1),))
+    (refused, *_) = chain.step(Receive("n2", packet), 0)
+    assert refused[-1].kind == EPOCH
+    chain.step(NotSynced(refused[0].index - 1, ReadOnly("the disk is full")), 0)
+    assert chain.tick_ms
+    assert chain.step(Tick(), 2_000).append == refused
+    chain.step(Synced(refused[-1].index), 2_000)
+    assert not chain.tick_ms
+    assert chain.step(Submit(7, Txn((), ())), 2_000).append
