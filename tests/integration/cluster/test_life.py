@@ -145,6 +145,8 @@ def test_what_is_left_of_a_lost_quorum_goes_on_alone(tmp_path: Path) -> None:
         put(nodes[1], "kept", b'"1"')
         everywhere(cluster, (1, 2, 3), "kept", "1")
         before = nodes[1].call("GET", "/cluster")
+        jobctl = ("--data", str(nodes[1].data), "backup", "create", str(tmp_path / "backups"))
+        assert offline(*jobctl, program="jobd.cli").returncode == 0
         nodes[2].end()
         nodes[3].end()
         in_use = offline("force-epoch", "--data", str(nodes[1].data), "--new-cluster-id", "--yes")
@@ -159,6 +161,8 @@ def test_what_is_left_of_a_lost_quorum_goes_on_alone(tmp_path: Path) -> None:
         assert after["epoch"] == before["epoch"] + 1
         assert after["revision"] > 1 << 32
         assert read(nodes[1], "kept") == "1"
+        found = nodes[1].call("GET", "/nodes")["items"]
+        assert sorted(node["state"] for node in found) == ["lost", "lost", "up"]
         put(nodes[1], "more", b'"2"')
         told = nodes[1].call("GET", "/events?types=jobd:cluster:forced")["items"]
         assert [event["data"]["cluster"] for event in told] == [before["cluster"]]
@@ -172,3 +176,15 @@ def test_what_is_left_of_a_lost_quorum_goes_on_alone(tmp_path: Path) -> None:
         until(lambda: "is of the cluster" in nodes[2].log(), SLOW_S)  # it says why
         assert nodes[2].call("GET", "/cluster")["cluster"] == before["cluster"]
         assert read(nodes[1], "kept") == "1"
+
+        # a backup of before begins a third cluster, of one node that nobody else is told of
+        restored = cluster.make(5, forms=False)
+        (backup,) = (tmp_path / "backups").iterdir()
+        jobctl = ("--data", str(restored.data), "backup", "restore", str(backup))
+        assert offline(*jobctl, program="jobd.cli").returncode == 0
+        cluster.launch(5)
+        assert read(restored, "kept") == "1"
+        alone = restored.call("GET", "/cluster")
+        assert alone["mode"] == "solo"
+        assert alone["cluster"] not in (before["cluster"], after["cluster"])
+        assert [m["id"] for m in alone["members"]] == [cluster.id_of(5)]

@@ -97,10 +97,10 @@ def read(node: NodeProcess, key: str) -> Any:
     return None
 
 
-def offline(*args: str) -> subprocess.CompletedProcess[str]:
-    """Run `jobd` on the data of a stopped node."""
+def offline(*args: str, program: str = "jobd") -> subprocess.CompletedProcess[str]:
+    """Run a command line to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "jobd", *args],
+        [sys.executable, "-m", program, *args],
         capture_output=True,
         text=True,
         env=os.environ,
