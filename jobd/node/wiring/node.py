@@ -34,6 +34,7 @@ from actors.history import History
 from actors.home import Home
 from actors.model import keys
 from actors.model.codec import SCHEMA
+from actors.model.epoch import Epoch
 from actors.model.event import Event
 from actors.model.ids import make_id
 from actors.model.node import NodeRecord
@@ -84,6 +85,14 @@ _LEAVE_S: Final = 1.0
 _SHUTDOWN_S: Final = 2.0
 
 
+def _warn_of_late_peers(config: Config, epoch: Epoch) -> None:
+    if len(config.cluster.bootstrap_peers) > 1 and len(epoch.members) == 1:
+        _log.warning(
+            "there are bootstrap_peers, and this node is a cluster of its own already: "
+            "have empty nodes join it, or join theirs with an empty data directory"
+        )
+
+
 class Node:
     """One node's actors, running on the present event loop."""
 
@@ -110,11 +119,7 @@ class Node:
             directory.next_incarnation(),
             durable_decisions=config.cluster.durable_decisions,
         )
-        if len(config.cluster.bootstrap_peers) > 1 and len(self._group.epoch.members) == 1:
-            _log.warning(
-                "there are bootstrap_peers, and this node is a cluster of its own already: "
-                "have empty nodes join it, or join theirs with an empty data directory"
-            )
+        _warn_of_late_peers(config, self._group.epoch)
         directory.belong(self._group.epoch.cluster)  # a crash may have been between the two
         self.peers = Peers(directory.node_id)
         self.keys = open_keys(
