@@ -18,6 +18,7 @@ from tests.cluster.trace import Trace
 from tests.integration.node_process import until
 
 _ROUNDS = 2
+pytestmark = pytest.mark.timeout(300)  # of a busy machine
 
 
 @pytest.fixture
