@@ -196,6 +196,8 @@ class _Campaign:
             drain = [name for name, entry in records.items() if entry and entry.noun.drain]
             return [name for name in drain if running_on(truth, name)]
 
+        answered = sim.run_until(lambda: not sim.clients.waiting, 60)  # a drain is not sent again
+        need(answered, "C-n", f"{sim.clients.waiting} requests wait")
         need(sim.run_until(lambda: not left(), 60), "C-n", f"{left()} do not become empty")
 
     def run(self) -> None:
