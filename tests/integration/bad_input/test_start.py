@@ -79,7 +79,9 @@ def test_a_cluster_port_beyond_loopback(tmp_path: Path, host: str) -> None:
     said = refusal(tmp_path / "data", "--cluster", f"{host}:0")
     bound = f"cluster.bind {host.strip('[]')} is not loopback"
     cause = f"{bound}, and this node has no keys for other machines"
-    assert said == Refusal(CONFIG, cause, "make keys with `jobd keys new`, or bind to 127.0.0.1 with --cluster")
+    assert said == Refusal(
+        CONFIG, cause, "make keys with `jobd keys new`, or bind to 127.0.0.1 with --cluster"
+    )
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
