@@ -10,6 +10,7 @@ from unittest import mock
 
 from actors.core import job
 from actors.core.node_state import DrainMode, running_on
+from actors.core.room import cordoned
 from actors.errors import JobdError
 from actors.model import keys
 from actors.runtime import Faults
@@ -200,13 +201,22 @@ class _Campaign:
         need(answered, "C-n", f"{sim.clients.waiting} requests wait")
         need(sim.run_until(lambda: not left(), 60), "C-n", f"{left()} do not become empty")
 
+    def _uncordon(self, name: str) -> None:
+        """Let a node work again; a node that lags may not have seen yet that it is cordoned."""
+        sim, truth = self.sim, self.sim.monitor.truth
+        for _ in range(10):
+            if not cordoned(truth, name):
+                return
+            sim.clients.uncordon(name)
+            sim.run_until(lambda: not cordoned(truth, name), 3)
+
     def run(self) -> None:
         sim = self.sim
         sim.boot()
         sim.run_for(_FAULTY_S)
         self._require_drains()
         for name in sorted(self._drained):  # what is pinned to it would wait for ever
-            sim.clients.uncordon(name)
+            self._uncordon(name)
         sim.rest()
         sim.require_eviction()
 
