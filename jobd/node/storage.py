@@ -46,18 +46,19 @@ def recover(
     touched: set[str] = set()
     group = Recovery(node, cluster, image.position, image.applied_index)
     index = image.applied_index
-    for entry in log.replay(index):
-        if entry.index != index + 1:
-            raise Corrupt(
-                f"the log goes on with record {entry.index} where {index + 1} was expected",
-                remedy="restore the data directory from a backup",
-            )
-        index = entry.index
-        for batch in group.replay(entry):
-            for txn in batch.txns:
-                state.apply(txn)
-                for key, _ in txn.ops:
-                    touched.add(key)
+    with state.unfollowed():
+        for entry in log.replay(index):
+            if entry.index != index + 1:
+                raise Corrupt(
+                    f"the log goes on with record {entry.index} where {index + 1} was expected",
+                    remedy="restore the data directory from a backup",
+                )
+            index = entry.index
+            for batch in group.replay(entry):
+                for txn in batch.txns:
+                    state.apply(txn)
+                    for key, _ in txn.ops:
+                        touched.add(key)
     if log.last_index < image.applied_index:
         raise Corrupt(
             f"the image holds record {image.applied_index}, the log ends at {log.last_index}",
