@@ -87,7 +87,7 @@ class Founder(LoopActor):
         """Say what is missing, and ask all anew."""
         formation = self._formation()
         if formation is not None and not self._is_over:
-            self._take(formation.state())
+            self._take(formation.state(), at_end=True)
         return self._begin_round()
 
     def _begin_round(self) -> Iterator[Effect]:
@@ -119,11 +119,11 @@ class Founder(LoopActor):
         """It is asked again in the next round."""
         return None
 
-    def _take(self, outcome: Form | Refuse | Wait) -> None:
+    def _take(self, outcome: Form | Refuse | Wait, *, at_end: bool = False) -> None:
         if not isinstance(outcome, Wait):
             self._is_over = True
             self._decided(outcome)
-        elif outcome.reason != self._said:
+        elif at_end and outcome.reason != self._said:
             self._said = outcome.reason
             _log.info("forming a cluster: %s", outcome.reason)
 
