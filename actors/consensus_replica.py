@@ -319,7 +319,9 @@ class ConsensusReplica(LoopActor):
                 yield from self._answer(ticket, result)
         if batch.epoch is not None:
             self._on_epoch(batch.epoch)
+        self._backlog.executed()
         if state.revision == before:
+            yield from self._image_soon()
             return
         events = state.take_events()
         if events:

@@ -15,20 +15,29 @@ __all__ = ["ImageBacklog"]
 
 
 class ImageBacklog:
-    """Rows and events that are not in the image; one hand-over at a time."""
+    """Rows and events that are not in the image; one hand-over at a time.
 
-    def __init__(self, rows: dict[str, Row], events: list[Event]) -> None:
+    `moved`: commands were executed since, whether or not they changed anything: what the image says
+    of consensus is how far this node can be a donor, and lets the others drop commands.
+    """
+
+    def __init__(self, rows: dict[str, Row], events: list[Event], *, moved: bool = False) -> None:
         self._rows = rows
         self._events = events
+        self._moved = moved
         self._writing: WriteImage | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._rows or self._events)
+        return bool(self._moved or self._rows or self._events)
 
     @property
     def is_writing(self) -> bool:
         """Whether a hand-over has no answer yet."""
         return self._writing is not None
+
+    def executed(self) -> None:
+        """Note that a command was executed."""
+        self._moved = True
 
     def changed(self, ops: Iterable[Op], revision: int) -> None:
         """Note what a commit changed."""
@@ -50,7 +59,7 @@ class ImageBacklog:
             position=group.position(),
             executed=group.index,
         )
-        self._rows, self._events = {}, []
+        self._rows, self._events, self._moved = {}, [], False
         return self._writing
 
     def written(self) -> None:
@@ -63,3 +72,4 @@ class ImageBacklog:
         if refused is not None:
             self._rows = {row.key: row for row in refused.rows} | self._rows
             self._events = [*refused.events, *self._events]
+            self._moved = True

@@ -79,7 +79,11 @@ def start_replica(
             group,
             recovered.state,
             node=directory.node_id,
-            backlog=ImageBacklog(recovered.unwritten_rows, recovered.unwritten_events),
+            backlog=ImageBacklog(
+                recovered.unwritten_rows,
+                recovered.unwritten_events,
+                moved=recovered.replayed > 0,
+            ),
             is_linked=links.is_linked,
             fetch_snapshot=partial(_fetch, host),
             on_epoch=lambda _: links.follow(),
