@@ -73,6 +73,7 @@ class Proxy:
         self._returns = asyncio.Event()
         self.let_go()
         self.connections = 0
+        self.serves = 0  # of them, now
 
     async def start(self) -> str:
         """Listen; return the endpoint."""
@@ -81,11 +82,18 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        there, to_node = await asyncio.open_connection(*self._target)
-        self._writers += (writer, to_node)
-        await asyncio.gather(
-            self._pass(reader, to_node, self._flows), self._pass(there, writer, self._returns)
-        )
+        self.serves += 1
+        self._writers.append(writer)
+        try:
+            there, to_node = await asyncio.open_connection(*self._target)
+            self._writers.append(to_node)
+            await asyncio.gather(
+                self._pass(reader, to_node, self._flows), self._pass(there, writer, self._returns)
+            )
+        except ConnectionError:
+            writer.close()
+        finally:
+            self.serves -= 1
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event

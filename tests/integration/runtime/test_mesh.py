@@ -55,6 +55,9 @@ class Nodes:
             await node.close()
         for proxy in self._proxies:
             await proxy.close()
+            while proxy.serves:  # a connection that came last may only be under way
+                proxy.cut()
+                await asyncio.sleep(0.01)
 
 
 async def linked(a: MeshNode, b: MeshNode) -> None:
