@@ -121,8 +121,9 @@ class _Elsewhere:
 
 async def _in_pieces(path: Path) -> AsyncGenerator[bytes, None]:
     data = path.read_bytes()
-    for start in range(0, len(data), 7):
-        yield data[start : start + 7]
+    size = max(7, len(data) // 50)
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
 
 
 class MemoryGateway:
