@@ -312,9 +312,10 @@ class ConsensusReplica(LoopActor):
         state = self._state
         before = state.revision
         for ticket, txn in zip(batch.tickets, batch.txns, strict=True):
+            last = state.revision
             result = state.apply(txn)
-            if isinstance(result, Committed):
-                self._backlog.changed(txn.ops, result.revision)
+            if state.revision > last:  # a repeat is answered as before, and changes nothing now
+                self._backlog.changed(txn.ops, state.revision)
             if ticket:
                 yield from self._answer(ticket, result)
         if batch.epoch is not None:

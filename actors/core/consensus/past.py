@@ -107,6 +107,7 @@ class Past:
         self.last = (0, (0, 0, 0))
         self.ids = ExecutedIds()
         self._by_id.clear()
+        self._lowest.clear()  # a restart has again only what is of the present epoch
 
     def drop(self, upto: int) -> None:
         """Forget what is at or below an index, or over the bound."""

@@ -33,7 +33,7 @@ from actors.core.consensus.recovery_of_log import Recovery
 from actors.core.ports import LogEntry
 from actors.core.snapshot import placed
 from actors.core.store.state import State
-from actors.core.store.txn import Committed, Result
+from actors.core.store.txn import Result
 from actors.errors import JobdError, ReadOnly
 from tests.sim.consensus.ghost import Ghost
 from tests.sim.consensus.profile import Profile
@@ -301,14 +301,14 @@ class Machine:
         apply, rows = self.state.apply, self._rows
         results = []
         for txn in batch.txns:
-            result = apply(txn)
-            results.append(result)
-            if isinstance(result, Committed):
+            last = self.state.revision
+            results.append(apply(txn))
+            if self.state.revision > last:  # else a repeat, which changes nothing now
                 for key, value in txn.ops:
                     if value is None:
                         rows.pop(key, None)
                     else:
-                        rows[key] = (result.revision, value)
+                        rows[key] = (self.state.revision, value)
         self.world.ghost.applied(self.name, self.applied, batch, results)
         self.applied = batch.index
         for ticket, result in zip(batch.tickets, results, strict=True):
