@@ -231,6 +231,7 @@ def test_who_says_no_hello_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario(nodes: Nodes) -> None:
         a, b = await nodes.pair()
+        before = a.link.callers.cut  # on a busy machine a lane of b's may have been slow, too
         context = zmq.Context()
         mute = context.socket(zmq.DEALER)
         mute.linger = 0
@@ -242,7 +243,7 @@ def test_who_says_no_hello_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         monitor.recv_multipart()
         await until(lambda: monitor.poll(0))
         assert 0.4 < time.monotonic() - began < 5
-        assert a.link.callers.cut == 1
+        assert a.link.callers.cut > before
         await asyncio.sleep(0.7)  # who has said hello stays
         assert a.log == [("up", "b")]
         assert await b.host.ask("jobd://a/counter", Count()) == 1
