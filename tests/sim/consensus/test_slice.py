@@ -38,7 +38,6 @@ SEEN = (  # that the runs reach what they are for
     "reads served",
     "snapshots taken",
     "swizzle clogs",
-    "transactions of a session that ended",
     "transactions refused",
     "wrong words of the detector",
 )
