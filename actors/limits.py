@@ -89,6 +89,7 @@ SPEC_DEPTH: Final = 32  # refused with InvalidSpec
 EVENT_DEPTH: Final = 32  # of an event's own data; refused with InvalidInput
 SPEC_PROBLEMS: Final = 100  # the search for more ends
 DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
+CAUSE_DEPTH: Final = 16  # causes behind a job or run; a longer chain is a loop, and refused
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
 SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)

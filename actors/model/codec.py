@@ -43,6 +43,7 @@ NOUNS: Final[dict[str, Any]] = {
     "session": Session,
     "spec": JobSpec,
     "task": Task,
+    "template": JobSpec,
     "token": Token,
 }
 _DECODERS: Final = {kind: msgspec.msgpack.Decoder(noun) for kind, noun in NOUNS.items()}

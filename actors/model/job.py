@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from actors.model.cause import Cause
+
 __all__ = [
     "OPEN",
     "TERMINAL",
@@ -81,6 +83,9 @@ class Job(Progress, frozen=True, array_like=True, kw_only=True):
     body_hash: str = ""  # of the request, for idempotent replay
     cancel_reason: str = ""
     trace: str = ""  # the traceparent of the request that submitted it
+    cause: Cause | None = None  # what started it; None: a request
+    run: str = ""  # the run that it is a step of
+    step: str = ""  # likewise: the step's name
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

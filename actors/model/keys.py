@@ -31,6 +31,7 @@ __all__ = [
     "spec",
     "task",
     "tasks_of",
+    "template",
     "token",
 ]
 
@@ -53,6 +54,11 @@ def job(id_: str) -> str:
 def spec(job_id: str) -> str:
     """The job's spec, written once by the accept transaction."""
     return f"spec/{job_id}"
+
+
+def template(name: str) -> str:
+    """The spec of the jobs that the schedule or trigger of this name starts."""
+    return f"template/{name}"
 
 
 def task(job_id: str, index: int) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from actors.core.view import Entry, View
 from actors.errors import NotFound
 from actors.model import keys
+from actors.model.cause import CauseKind
 from actors.model.ids import is_id
 from actors.model.job import (
     TERMINAL,
@@ -29,6 +30,7 @@ from jobd.api.stamp import Stamp, stamp, stamp_or_none
 __all__ = [
     "ArtifactView",
     "AttemptView",
+    "CauseView",
     "JobDetail",
     "JobView",
     "artifacts_of",
@@ -41,6 +43,14 @@ __all__ = [
     "progress_of",
     "revision_of",
 ]
+
+
+class CauseView(msgspec.Struct, frozen=True, kw_only=True):
+    """What started a job, if no request did; `depth` counts the causes behind that one."""
+
+    kind: CauseKind
+    id: str
+    depth: int
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +76,9 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     signal: int | None
     cancel_requested: bool
     retry_of: str | None
+    cause: CauseView | None
+    run: str | None
+    step: str | None
     revision: int
 
 
@@ -222,8 +235,17 @@ def _fields(view: View, job_id: str, entry: Entry) -> dict[str, Any]:
         "signal": last.signal if last is not None and ended else None,
         "cancel_requested": job.cancel_ms > 0,
         "retry_of": job.retry_of,
+        "cause": _cause(job),
+        "run": job.run or None,
+        "step": job.step or None,
         "revision": entry.revision,
     }
+
+
+def _cause(job: Job) -> CauseView | None:
+    if job.cause is None:
+        return None
+    return CauseView(kind=job.cause.kind, id=job.cause.id, depth=job.cause.depth)
 
 
 def _node_of(view: View, job_id: str, job: Job, last: Summary | None) -> str | None:

@@ -7,7 +7,6 @@ is kept for MINTED_KEY_TTL_S only: its one use is to send a request again whose 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,12 +18,12 @@ from actors.core.store.txn import Txn, absent, at
 from actors.errors import Busy, IdempotencyMismatch
 from actors.model import keys
 from actors.model.codec import encode
-from actors.model.idempotency import IdempotencyKey
+from actors.model.idempotency import IdempotencyKey, hash_key
 from actors.runtime import Clock
 from jobd.api.gateway import RequestKey, Written
 from jobd.node.writer import Writer
 
-__all__ = ["Repeats", "check_body", "check_room", "hash_key"]
+__all__ = ["Repeats", "check_body", "check_room"]
 
 
 class _Replayed(NamedTuple):
@@ -92,8 +91,3 @@ def check_body(key: str, before: str, now: str) -> None:
             f"the idempotency key {key!r} was used with another body",
             remedy="send the same body again, or take a new key",
         )
-
-
-def hash_key(text: str) -> str:
-    """Return what stands for a key in the store."""
-    return hashlib.blake2b(text.encode(), digest_size=16, person=b"jobd-idem").hexdigest()

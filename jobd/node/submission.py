@@ -12,12 +12,13 @@ from actors.core.store.state import State
 from actors.core.store.txn import Txn
 from actors.errors import Conflict
 from actors.model import keys
+from actors.model.idempotency import hash_key
 from actors.model.ids import id_time_ms, is_id
 from actors.model.spec import JobSpec
 from actors.runtime import Clock
 from actors.runtime.trace import CURRENT
 from jobd.api.gateway import Submitted
-from jobd.node.repeats import check_body, check_room, hash_key
+from jobd.node.repeats import check_body, check_room
 from jobd.node.writer import Writer
 
 __all__ = ["Submissions"]

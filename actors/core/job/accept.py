@@ -21,6 +21,7 @@ from actors.core.job.work import Work, event, put
 from actors.core.store.txn import Check, Op, Txn, absent, at
 from actors.core.view import View
 from actors.model import keys
+from actors.model.cause import Cause
 from actors.model.idempotency import IdempotencyKey
 from actors.model.job import TERMINAL, Job, JobState
 from actors.model.spec import JobSpec, Trigger
@@ -47,13 +48,17 @@ def accept(
     idempotency: Sequence[KeyUse] = (),
     retry_of: str | None = None,
     trace: str = "",
+    cause: Cause | None = None,
+    run: str = "",
+    step: str = "",
     claim_with: Claimant | None = None,
 ) -> Txn:
     """Return the transaction that accepts a job.
 
     `idempotency`: the client's own key, the spec's own key, both or none. `trace`: the traceparent
-    of the request. With `claim_with` the
-    first attempt starts at once, if the job is eligible now and has no fan-out.
+    of the request. `cause` is what started it, None for a request; `run` and `step` say of what it
+    is a part. With `claim_with` the first attempt starts at once, if the job is eligible now and
+    has no fan-out.
     """
     job_key, due_ms = keys.job(job_id), first_due_ms(spec, now_ms)
     state = first_state(view, spec, due_ms, now_ms)
@@ -73,6 +78,9 @@ def accept(
         principal=principal,
         body_hash=body_hash,
         trace=trace,
+        cause=cause,
+        run=run,
+        step=step,
     )
     fine, hour = buckets.buckets_of(job_id)
     checks: tuple[Check, ...] = (absent(job_key), absent(fine), absent(hour))
@@ -119,6 +127,7 @@ def retry_job(
         idempotency=idempotency,
         retry_of=job_id,
         trace=trace,
+        cause=Cause("retry", job_id, old.noun.cause.depth if old.noun.cause else 0),
     )
     checks = (*txn.checks, at(keys.job(job_id), old.revision))
     return msgspec.structs.replace(txn, checks=checks)

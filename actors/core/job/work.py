@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import msgspec
+
 from actors import limits
 from actors.core.job.spans import job_span
 from actors.core.store.txn import Check, Op, at
@@ -100,10 +102,15 @@ def put(key: str, noun: object) -> Op:
 
 
 def event(noun: str, word: str, job_id: str, job: Job, **data: object) -> EventDraft:
-    """An event of a job or task, about `job/<id>`."""
+    """An event of a job or task, about `job/<id>`, with what started it."""
+    about: dict[str, object] = {"job": job_id, "name": job.name}
+    if job.cause is not None:
+        about["cause"] = msgspec.structs.asdict(job.cause)
+    if job.run:
+        about |= {"run": job.run, "step": job.step}
     return EventDraft(
         f"jobd:{noun}:{word}",
         keys.job(job_id),
-        {"job": job_id, "name": job.name, **data},
+        about | data,
         job_span(job_id, job.trace).traceparent,
     )

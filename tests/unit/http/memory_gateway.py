@@ -40,7 +40,7 @@ from actors.model import keys
 from actors.model.codec import encode
 from actors.model.epoch import Epoch, Member
 from actors.model.event import Event, EventDraft
-from actors.model.idempotency import IdempotencyKey
+from actors.model.idempotency import IdempotencyKey, hash_key
 from actors.model.ids import id_time_ms, is_id, make_id
 from actors.model.job import TERMINAL
 from actors.model.session import Session
@@ -63,7 +63,7 @@ from jobd.api.node_views import ActorView, NodeView
 from jobd.node.contact import Contact
 from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.node_view import node_view
-from jobd.node.repeats import Repeats, check_body, hash_key
+from jobd.node.repeats import Repeats, check_body
 from jobd.node.writer import check_match
 from tests.unit.http.memory_audit import MemoryAudit, MemoryBox
 from tests.unit.http.memory_past import MemoryPast
