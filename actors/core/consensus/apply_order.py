@@ -27,21 +27,19 @@ Execution = tuple[int, CommandId, Decoded]  # (index, id, what it holds)
 
 
 class ApplyOrder:
-    """The committed commands of a replica that are not executed."""
+    """The committed commands of a replica that are not executed: `ready`, a heap."""
 
     def __init__(self, replica: Replica, promises: Promises, statements: Statements) -> None:
         self._replica = replica
         self._promises = promises
         self._statements = statements
-        self._ready: list[tuple[int, CommandId]] = []
+        self.ready: list[tuple[int, CommandId]] = []
         self._stated = -1
 
     def add(self, command: KnownCommand) -> None:
         """Have a committed command wait for its turn."""
-        heapq.heappush(self._ready, (command.ts, command.id))
-
-    def __len__(self) -> int:
-        return len(self._ready)
+        heapq.heappush(self.ready, (command.ts, command.id))
+        self._promises.committed()
 
     def stable(self) -> int:
         """Return the highest stable timestamp, by what is stated and durable now."""
@@ -54,23 +52,23 @@ class ApplyOrder:
     @property
     def next_ts(self) -> int:
         """The timestamp of the command whose turn is next, 0 while there is none."""
-        return self._ready[0][0] if self._ready else 0
+        return self.ready[0][0] if self.ready else 0
 
     def shows(self, ts: int) -> bool:
         """Say whether everything up to a timestamp is executed."""
-        return self.stable() >= ts and (not self._ready or self._ready[0][0] > ts)
+        return self.stable() >= ts and (not self.ready or self.ready[0][0] > ts)
 
     def run(self) -> Iterator[Execution]:
         """Execute what is stable, up to a reconfiguration (O3)."""
-        if not self._ready:
+        if not self.ready:
             return
         stable, known = self.stable(), self._replica.known
-        while self._ready and self._ready[0][0] <= stable:
-            ts, id_ = self._ready[0]
+        while self.ready and self.ready[0][0] <= stable:
+            ts, id_ = self.ready[0]
             command = known.get(id_)
             if command is not None and command.command is None:
                 return  # decided, but its bytes are still asked for
-            heapq.heappop(self._ready)
+            heapq.heappop(self.ready)
             if command is None or command.command is None:
                 continue  # executed as another replica did
             decoded = decode_command(command.command)
@@ -83,7 +81,9 @@ class ApplyOrder:
         known = self._replica.known.get(id_)
         assert known is None or not known.is_committed or known.ts == ts, f"I1: {id_} at {ts}"
         self._replica.bump(ts)
-        return self._execute(ts, id_, payload), id_, decode_command(payload)
+        index = self._execute(ts, id_, payload)
+        self._promises.committed()
+        return index, id_, decode_command(payload)
 
     def _execute(self, ts: int, id_: CommandId, payload: bytes) -> int:
         r = self._replica

@@ -9,6 +9,7 @@ K3  The members of its fast quorum are fixed when it is submitted.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from actors.core.consensus.messages import CommandId, Quorum, RecoverAck
 
@@ -28,6 +29,9 @@ class Phase(IntEnum):
     def is_joined(self) -> bool:
         """Whether the proposal was made for a recovery (`recover_r` of the paper)."""
         return self is Phase.RECOVERING
+
+
+_COMMITTED: Final = Phase.COMMITTED  # it is asked for again and again
 
 
 class Accepting:
@@ -103,7 +107,7 @@ class KnownCommand:
     @property
     def is_committed(self) -> bool:
         """Whether its final timestamp is known here."""
-        return self.phase is Phase.COMMITTED
+        return self.phase is _COMMITTED
 
     def take_payload(self, command: bytes, quorum: Quorum) -> None:
         """Take the command's bytes, if they are news."""

@@ -77,5 +77,9 @@ class PromiseClock:
     @property
     def stated(self) -> int:
         """The clock as far as others may be told (C3)."""
-        stated = min(self.clock, self._reserved)
-        return min(stated, self._unsynced[0][1] - 1) if self._unsynced else stated
+        stated = self.clock
+        if stated > self._reserved:
+            stated = self._reserved
+        if self._unsynced and stated >= self._unsynced[0][1]:
+            stated = self._unsynced[0][1] - 1
+        return stated

@@ -15,16 +15,19 @@ from typing import Final, NamedTuple
 from actors.core.consensus.messages import CommandId
 from actors.core.consensus.promise_clock import PromiseClock
 
-__all__ = ["Statement", "Statements"]
+__all__ = ["Attached", "Statement", "Statements"]
 
 _LONGEST: Final = 1_000  # executed commands told to who lags; one that lags further catches up
+
+
+Attached = tuple[int, CommandId]  # a timestamp, and whose it is
 
 
 class Statement(NamedTuple):
     """The clock, the timestamps that belong to commands, and the floor."""
 
     clock: int
-    attached: tuple[tuple[int, CommandId], ...]
+    attached: tuple[Attached, ...]
     floor: int
 
 
@@ -34,13 +37,16 @@ class Statements:
     def __init__(self, clock: PromiseClock, index: int) -> None:
         self._clock = clock
         self._floor = index  # promises of commands executed before a restart are not known
-        self._executed: deque[tuple[int, int, CommandId]] = deque()  # (index, timestamp, id)
+        self._executed: deque[tuple[int, Attached]] = deque()  # by index
+        self._made: dict[int, Statement] = {}  # for who has executed so much, while nothing changes
+        self._made_at = (0, 0)
 
     def executed(self, index: int, proposal: int, id_: CommandId) -> None:
         """Note that a command with a timestamp of this replica's was executed."""
         if proposal:
             del self._clock.attached[proposal]
-            self._executed.append((index, proposal, id_))
+            self._made.clear()
+            self._executed.append((index, (proposal, id_)))
             if len(self._executed) > _LONGEST:
                 self._floor = self._executed.popleft()[0]
 
@@ -48,6 +54,7 @@ class Statements:
         """Forget what everybody has executed."""
         while self._executed and self._executed[0][0] <= upto:
             self._floor = self._executed.popleft()[0]
+            self._made.clear()
 
     def own(self) -> Statement:
         """Return the statement as it counts here."""
@@ -57,15 +64,28 @@ class Statements:
     def for_peer(self, executed: int) -> Statement:
         """Return the statement for a replica that has executed this many commands."""
         stated = self._clock.stated
-        missing: list[tuple[int, CommandId]] = []
-        for index, ts, id_ in reversed(self._executed):
+        now = (stated, self._clock.clock)  # which an issued timestamp moves
+        if self._made_at != now:
+            self._made_at = now
+            self._made.clear()
+        made = self._made.get(executed)
+        if made is None:
+            made = self._made[executed] = self._make(stated, executed)
+        return made
+
+    def _make(self, stated: int, executed: int) -> Statement:
+        missing: list[Attached] = []
+        for index, attached in reversed(self._executed):
             if index <= executed:
                 break
-            if ts <= stated:
-                missing.append((ts, id_))
-        attached = (*missing, *self._unexecuted(stated)) if missing else self._unexecuted(stated)
-        return Statement(stated, attached, max(self._floor, executed))
+            if attached[0] <= stated:
+                missing.append(attached)
+        waiting = self._unexecuted(stated)
+        floor = self._floor if self._floor > executed else executed
+        return Statement(stated, (*missing, *waiting) if missing else waiting, floor)
 
-    def _unexecuted(self, stated: int) -> tuple[tuple[int, CommandId], ...]:
+    def _unexecuted(self, stated: int) -> tuple[Attached, ...]:
         attached = self._clock.attached
-        return tuple(pair for pair in attached.items() if pair[0] <= stated) if attached else ()
+        if not attached or next(reversed(attached)) <= stated:  # they are in their order
+            return tuple(attached.items())
+        return tuple([pair for pair in attached.items() if pair[0] <= stated])

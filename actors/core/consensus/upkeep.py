@@ -46,6 +46,8 @@ class Upkeep:
         r = self._replica
         wanted = self._unknown()
         for command in list(r.known.values()):
+            if r.now_ms < command.retry_ms:
+                continue
             if command.is_committed:
                 if command.command is None and self._is_time(command):
                     wanted.append(command.id)
@@ -71,7 +73,7 @@ class Upkeep:
         """Commands that others have promised timestamps and that are unknown here."""
         r, now_ms = self._replica, self._replica.now_ms
         wanted: list[CommandId] = []
-        unknown = self._promises.unknown(r.is_committed) - r.known.keys()
+        unknown = self._promises.unknown(r.known, r.past.ids)
         asked: dict[CommandId, int] = {}
         for id_ in unknown:
             asked[id_] = self._asked.get(id_, now_ms + _REPEAT_MS)

@@ -58,6 +58,7 @@ def _delta_promises(real: Any) -> Any:
     def learn(self: Promises, replica: int, clock: int, attached: Any) -> None:
         self._clocks[replica] = max(clock, self._clocks[replica])
         self._attached[replica] = sorted(attached, reverse=True)
+        self._stable = None
 
     return learn
 

@@ -10,7 +10,7 @@ from tests.sim.consensus.explorations import SCOPES, Found, explore
 
 pytestmark = pytest.mark.timeout(400)  # of all: the first waits for the search
 WHOLE = {  # scope: how many states it has
-    "3: 1 command, 1 recovery": 2_000,
+    "3: 1 command, 1 recovery": 1_500,
     "3: 2 commands": 500,
     "3: 2 commands, 1 crash": 5_000,
 }

@@ -1,5 +1,6 @@
 """Clock, statements and stability: what is said, and what follows from it."""
 
+from actors.core.consensus.executed_ids import ExecutedIds
 from actors.core.consensus.messages import CommandId
 from actors.core.consensus.promise_clock import PromiseClock
 from actors.core.consensus.promises import Promises
@@ -66,6 +67,20 @@ def test_stable_is_what_a_majority_has_reached() -> None:
     assert even.stable(never) == 6
 
 
+def test_what_is_stable_moves_with_what_is_committed_here() -> None:
+    promises, committed = Promises(3, 2), {B}
+    for replica, attached in ((1, ((4, A), (7, B))), (2, ()), (3, ((4, A),))):
+        promises.learn(replica, 9, attached)
+    assert promises.stable(committed.__contains__) == 3
+    assert promises.unknown({B}, ExecutedIds()) == {A}
+    committed.add(A)
+    promises.committed()
+    assert promises.stable(committed.__contains__) == 9
+    promises.learn(1, 9, ((4, A), (7, B)))  # once more, with what is committed by now
+    assert promises.stable(committed.__contains__) == 9
+    assert promises.unknown((), ExecutedIds()) == set()
+
+
 def test_an_older_statement_changes_nothing() -> None:
     promises = Promises(3, 2)
     promises.learn(1, 9, ())
@@ -81,6 +96,21 @@ def test_a_peer_is_told_what_it_has_not_executed() -> None:
     statements.executed(1, first, A)
     assert statements.for_peer(0) == (2, ((first, A), (second, B)), 0)
     assert statements.for_peer(1) == (2, ((second, B),), 1), "it says that it leaves A out"
+
+
+def test_a_statement_is_made_anew_when_something_changed() -> None:
+    clock = PromiseClock(reserved=100)
+    clock.clock = 0
+    statements = Statements(clock, index=0)
+    first = clock.issue(A, 0)
+    assert statements.for_peer(0) is statements.for_peer(0)
+    second = clock.issue(B, 0)
+    assert statements.for_peer(0) == (2, ((first, A), (second, B)), 0)
+    statements.executed(1, first, A)
+    assert statements.for_peer(1) == (2, ((second, B),), 1)
+    assert statements.for_peer(0) == (2, ((first, A), (second, B)), 0)
+    statements.drop(1)
+    assert statements.for_peer(0) == (2, ((second, B),), 1)
 
 
 def test_what_is_forgotten_raises_the_floor_for_all() -> None:
