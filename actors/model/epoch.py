@@ -5,6 +5,8 @@ Members never change within an epoch; a `Reconfigure` command seals it and begin
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 
 __all__ = ["Epoch", "Member"]
@@ -18,7 +20,7 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
     key: bytes = b""  # its public CURVE key; empty while links are not encrypted
 
 
-class Epoch(msgspec.Struct, frozen=True, array_like=True):
+class Epoch(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """A membership generation of consensus.
 
     `start` is how many commands were executed before it; its first one has the index `start` + 1.
@@ -33,16 +35,17 @@ class Epoch(msgspec.Struct, frozen=True, array_like=True):
 
     def replica_of(self, node: str) -> int | None:
         """Return the replica number of a node, None when it does not vote."""
-        for place, member in enumerate(self.members, 1):
-            if member.node == node:
-                return place
-        return None
+        return self._places.get(node)
 
     def node_of(self, replica: int) -> str:
         """Return the node of a replica."""
         return self.members[replica - 1].node
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[str, ...]:
         """The nodes that vote, in the order of their replica numbers."""
         return tuple(member.node for member in self.members)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {node: place for place, node in enumerate(self.nodes, 1)}

@@ -57,15 +57,19 @@ class CatchUp:
 
     def heard(self, sender: str, packet: Packet, now_ms: int) -> bool:
         """Note how far a node is; False for a packet of an earlier incarnation."""
-        place = self.places.setdefault(sender, Place())
+        place = self.places.get(sender)
+        if place is None:
+            place = self.places[sender] = Place()
         if packet.incarnation < place.incarnation:
             return False
         if packet.incarnation > place.incarnation:
             place.incarnation = packet.incarnation
             place.executed = place.imaged = 0
             self._parked.pop(sender, None)
-        place.executed = max(place.executed, packet.executed)
-        place.imaged = max(place.imaged, packet.imaged)
+        if packet.executed > place.executed:
+            place.executed = packet.executed
+        if packet.imaged > place.imaged:
+            place.imaged = packet.imaged
         place.heard_ms = now_ms
         return True
 
@@ -100,6 +104,8 @@ class CatchUp:
         """Return what can be answered now."""
         past = self._past
         answers: list[tuple[str, Fetched]] = []
+        if not self._parked:
+            return answers
         for node, first in list(self._parked.items()):
             if first > past.index:
                 continue

@@ -13,7 +13,7 @@ E4  Who gets a vote was a learner first, or begins with the cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -99,6 +99,8 @@ class Chain:
             group.replica.now_ms = now_ms
         again: tuple[LogEntry, ...] = ()
         match event:
+            case Receive():
+                self._receive(event.sender, event.packet, now_ms)
             case Submit() | Reconfigure():
                 refused = unfit(event, self._epoch) or group.submit(event)
                 if refused is not None:
@@ -113,8 +115,6 @@ class Chain:
             case NotSynced(error=error):
                 journal.refused(now_ms)
                 self._refuse(group.not_synced(), error)
-            case Receive():
-                self._receive(event.sender, event.packet, now_ms)
             case Tick():
                 again = journal.again(now_ms)
                 if isinstance(group, Tempo):
@@ -133,44 +133,49 @@ class Chain:
 
     def _effects(self, again: tuple[LogEntry, ...], now_ms: int, *, is_tick: bool) -> Effects:
         """Go on as far as it goes, then say what is to be done."""
-        applies = tuple(self._run())
-        if applies and isinstance(self._group, Solo):  # which has no ticks
+        applies, catch_up = self._run(), self._catch_up
+        group = self._group
+        is_learner = isinstance(group, Learner)
+        if applies and isinstance(group, Solo):  # which has no ticks
             self._forget(now_ms)
-        if is_tick or isinstance(self._group, Learner):
+        if is_tick or is_learner:
             self._ask(now_ms)
-        for node, answer in self._catch_up.answers():
+        for node, answer in catch_up.answers():
             self._outbox.setdefault(node, []).append(answer)
-        ready = tuple(self._group.ready())
-        forward = tuple(self._group.forward()) if isinstance(self._group, Learner) else ()
-        refuse, self._refused = tuple(self._refused), []
+        ready = group.ready()
+        forward = group.forward() if isinstance(group, Learner) else []
+        refuse, self._refused = self._refused, []
         append = again or self._journal.take()
+        send, behind = self._packets(), catch_up.take_behind()
+        if not (append or send or applies or refuse or ready or forward or behind):
+            return _NOTHING
         return Effects(
-            append,
-            tuple(self._packets()),
-            applies,
-            refuse,
-            ready,
-            forward,
-            self._catch_up.take_behind(),
+            append, send, tuple(applies), tuple(refuse), tuple(ready), tuple(forward), behind
         )
 
-    def _run(self) -> Iterator[Apply]:
+    def _run(self) -> list[Apply]:
         """Execute what can be, over the ends of epochs."""
+        applies: list[Apply] = []
         while True:
             for apply in self._execute():
                 if apply.epoch is None:
-                    yield apply
+                    applies.append(apply)
                     continue
                 epoch = msgspec.structs.replace(apply.epoch, start=self._past.index)
-                yield msgspec.structs.replace(apply, epoch=epoch)
+                applies.append(msgspec.structs.replace(apply, epoch=epoch))
                 self._begin(epoch)
                 break
             else:
-                return
+                return applies
 
-    def _execute(self) -> Iterator[Apply]:
+    def _execute(self) -> Iterable[Apply]:
         group = self._group
-        while self._fetched and not isinstance(group, Solo):
+        if self._fetched and not isinstance(group, Solo):
+            return self._execute_fetched(group)
+        return group.run()
+
+    def _execute_fetched(self, group: Tempo | Learner) -> Iterator[Apply]:
+        while self._fetched:
             yield group.fetched(self._fetched.pop(0))
         yield from group.run()
 
@@ -248,28 +253,34 @@ class Chain:
         """Ask for what others have executed, if it is time."""
         if isinstance(self._group, Solo):
             return
+        is_learner = isinstance(self._group, Learner)
         alive = self._alive.nodes if self._alive is not None else None
         ahead = self._catch_up.ahead()  # of a later epoch there may be other voters
         voters = [
             node
-            for node in dict.fromkeys((*self._epoch.nodes, *ahead))
+            for node in (dict.fromkeys((*self._epoch.nodes, *ahead)) if ahead or is_learner else ())
             if node != self._node and (alive is None or node in alive)
         ]
-        is_learner = isinstance(self._group, Learner)
         question = self._catch_up.question(voters, now_ms, is_learner=is_learner)
         if question is not None:
             node, fetch = question
             self._outbox.setdefault(node, []).append(fetch)
 
-    def _packets(self) -> Iterator[Send]:
+    def _packets(self) -> tuple[Send, ...]:
         group = self._group
         if isinstance(group, Tempo):
             for replica, messages in group.outgoing().items():
                 self._outbox.setdefault(self._epoch.node_of(replica), []).extend(messages)
+        if not self._outbox:
+            return ()
         outbox, self._outbox = self._outbox, {}
-        for node, messages in outbox.items():
-            for part in parts(messages):
-                yield Send(node, self._packet(node, part))
+        return tuple(
+            [
+                Send(node, self._packet(node, part))
+                for node, messages in outbox.items()
+                for part in parts(messages)
+            ]
+        )
 
     def _packet(self, node: str, messages: tuple[Message, ...]) -> Packet:
         group, replica, statement = self._group, 0, _NO_STATEMENT

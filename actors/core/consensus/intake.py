@@ -43,17 +43,14 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Intake:
-    """A bounded queue."""
+    """A bounded queue: `queue`."""
 
     def __init__(self) -> None:
-        self._queue: deque[_Waiting] = deque()
-
-    def __len__(self) -> int:
-        return len(self._queue)
+        self.queue: deque[_Waiting] = deque()
 
     def add(self, event: Submit | Reconfigure) -> JobdError | None:
         """Take a transaction; return why not: Busy, TooLarge, InvalidInput."""
-        if len(self._queue) >= limits.PENDING_TXNS:
+        if len(self.queue) >= limits.PENDING_TXNS:
             return Busy(
                 f"{limits.PENDING_TXNS} transactions wait to be ordered (PENDING_TXNS)",
                 remedy="try again in a moment",
@@ -63,12 +60,12 @@ class Intake:
         except InvalidInput as error:
             return error
         epoch = event.epoch if isinstance(event, Reconfigure) else None
-        self._queue.append(_Waiting(event.ticket, event.txn, encoded, epoch))
+        self.queue.append(_Waiting(event.ticket, event.txn, encoded, epoch))
         return None
 
     def take(self) -> Batch:
         """Return the next command's transactions; there is at least one."""
-        queue = self._queue
+        queue = self.queue
         first = queue[0]
         if first.epoch is not None:
             queue.popleft()
@@ -86,7 +83,7 @@ class Intake:
 
     def clear(self) -> list[Submit | Reconfigure]:
         """Give back all that waits."""
-        waiting, self._queue = self._queue, deque()
+        waiting, self.queue = self.queue, deque()
         return [
             Submit(w.ticket, w.txn) if w.epoch is None else Reconfigure(w.ticket, w.txn, w.epoch)
             for w in waiting

@@ -6,7 +6,6 @@ goes to a voter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from actors.core.consensus.command import decode_command
@@ -57,9 +56,9 @@ class Learner:
         """Nothing waits for the log."""
         return []
 
-    def run(self) -> Iterator[Apply]:
+    def run(self) -> list[Apply]:
         """Nothing happens by itself."""
-        return iter(())
+        return []
 
     def fetched(self, command: PastCommand) -> Apply:
         """Execute the next command."""

@@ -6,7 +6,6 @@ that it is sent, and a replica would wait for it for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 from actors.core.consensus.messages import Fetched, Message
@@ -17,18 +16,22 @@ _PACKET_BYTES: Final = 1024 * 1024  # without the statement; a single message ma
 _MESSAGE_BYTES: Final = 128  # of one without its command
 
 
-def parts(messages: Iterable[Message]) -> Iterator[tuple[Message, ...]]:
-    """Yield messages by packets, in their order; at least one, which may be empty."""
+def parts(messages: list[Message]) -> list[tuple[Message, ...]]:
+    """Return messages by packets, in their order; at least one, which may be empty."""
+    if len(messages) < 2:
+        return [tuple(messages)]
+    packets: list[tuple[Message, ...]] = []
     part: list[Message] = []
     size = 0
     for message in messages:
         own = _size(message)
         size += own
         if part and size > _PACKET_BYTES:
-            yield tuple(part)
+            packets.append(tuple(part))
             part, size = [], own
         part.append(message)
-    yield tuple(part)
+    packets.append(tuple(part))
+    return packets
 
 
 def _size(message: Message) -> int:

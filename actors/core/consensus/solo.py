@@ -11,7 +11,6 @@ G4  Every ticket is answered exactly once: by the application of its batch, or b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -64,20 +63,22 @@ class Solo:
 
     # -- what follows
 
-    def run(self) -> Iterator[Apply]:
+    def run(self) -> list[Apply]:
         """Apply what is durable, and have the next batch made so (G2)."""
+        applies: list[Apply] = []
         while self._durable:
             batch = self._durable.popleft()
             index = self._past.index + 1
             command = PastCommand(self._epoch.number, index, (1, 0, index), batch.command)
             self._past.add(command, None)
-            yield Apply(index, batch.txns, batch.tickets, batch.epoch)
+            applies.append(Apply(index, batch.txns, batch.tickets, batch.epoch))
             if batch.epoch is not None:
-                return
-        if self._flight is None and self._intake and self._journal.is_free:
+                return applies
+        if self._flight is None and self._intake.queue and self._journal.is_free:
             self._flight = batch = self._intake.take()
             self._journal.append(BATCH, batch.command)
             self._journal.behind(partial(self._is_durable, batch))
+        return applies
 
     def _is_durable(self, batch: Batch) -> None:
         self._flight = None

@@ -8,7 +8,6 @@ reads (L), upkeep (U), journal (J).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from actors.core.consensus.apply_order import ApplyOrder, Execution
@@ -188,33 +187,32 @@ class Tempo:
     def is_busy(self) -> bool:
         """Whether ticks have something to do soon."""
         r = self.replica
-        if r.known or self._intake or not self.reads.is_idle or not r.journal.is_idle:
+        if r.known or self._intake.queue or not self.reads.is_idle or not r.journal.is_idle:
             return True
         stated = r.clock.stated
         return any(self._told.get(j, (-1, 0))[0] != stated for j in r.others if j in r.alive)
 
     # -- what follows
 
-    def run(self) -> Iterator[Apply]:
+    def run(self) -> list[Apply]:
         """Propose what waits, take messages to oneself, execute what is stable."""
-        journal, inbox = self.replica.journal, self.replica.inbox
+        inbox, order = self.replica.inbox, self.order
+        applies: list[Apply] = []
         while True:
-            if self._intake and journal.is_free and len(self._mine) < _OUTSTANDING:
+            if self._intake.queue and self._may_propose():
                 batch = self._intake.take()
                 self._mine[self.rounds.begin(batch)] = batch
             while inbox:
                 self._handle(self.replica.me, inbox.popleft())
-            for execution in self.order.run():
-                yield self._applied(execution)
+            for execution in order.run() if order.ready else ():
+                applies.append(self._applied(execution))
                 if execution[2].epoch is not None:
-                    return
-            if not inbox and not self._may_propose_more():
-                return
+                    return applies
+            if not inbox and not (self._intake.queue and self._may_propose()):
+                return applies
 
-    def _may_propose_more(self) -> bool:
-        return bool(
-            self._intake and self.replica.journal.is_free and len(self._mine) < _OUTSTANDING
-        )
+    def _may_propose(self) -> bool:
+        return self.replica.journal.is_free and len(self._mine) < _OUTSTANDING
 
     def fetched(self, command: PastCommand) -> Apply:
         """Execute the next command as another replica has."""
