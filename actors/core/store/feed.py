@@ -18,14 +18,19 @@ class Feed:
 
     def __init__(self, revision: int = 0, size: int = limits.FEED_COMMITS) -> None:
         self._size = size
-        self._ring: list[tuple[Change, ...]] = [()] * size
+        self._ring: list[tuple[Change, ...]] = []  # as long as it has been needed
+        self._first = revision + 1
         self._floor = revision
         self._revision = revision
 
     def push(self, revision: int, changes: tuple[Change, ...]) -> None:
         """Add the next commit."""
         assert revision == self._revision + 1, "revisions are dense"
-        self._ring[revision % self._size] = changes
+        place = (revision - self._first) % self._size
+        if place == len(self._ring):
+            self._ring.append(changes)
+        else:
+            self._ring[place] = changes
         self._revision = revision
         self._floor = max(self._floor, revision - self._size)
 
@@ -35,7 +40,7 @@ class Feed:
             return None
         taken: list[Change] = []
         for r in range(revision + 1, self._revision + 1):
-            taken.extend(self._ring[r % self._size])
+            taken.extend(self._ring[(r - self._first) % self._size])
             if len(taken) >= limit:
                 break
         return taken
