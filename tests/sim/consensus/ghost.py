@@ -8,8 +8,9 @@ docs/internals/consensus-proof.md.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from bisect import insort
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from actors.core.consensus import records
 from actors.core.consensus.chain import Chain
@@ -26,6 +27,7 @@ from actors.core.consensus.messages import (
 )
 from actors.core.consensus.position import decode_position
 from actors.core.consensus.quorums import Quorums
+from actors.core.consensus.statement import Attached
 from actors.core.ports import LogEntry
 from actors.core.store.txn import Committed, Result, SessionRef, Stale, Txn
 from actors.model.epoch import Epoch
@@ -38,6 +40,8 @@ __all__ = ["Ghost"]
 
 Key = tuple[int, CommandId]  # (epoch, id)
 _ALL: Final = 1 << 40
+_NONE: Final[dict[int, CommandId]] = {}
+_RESTING: Final = (Accepted, RecoverAck, ProposeAck, Recover)  # on the sender's own records
 Ref = tuple[str, int, int, int]  # (node, session, number within it, what tells processes apart)
 Place = tuple[int, CommandId]  # (ts, id)
 
@@ -56,7 +60,10 @@ class _Told:
     def __init__(self) -> None:
         self.clock = 0
         self.attached: dict[int, CommandId] = {}  # all it ever told of
-        self.open: dict[int, CommandId] = {}  # of these, what isn't known to be executed
+        self.open: dict[int, CommandId] = {}  # of these, what has not been left out
+        self.last = (0, 0)  # the clock and the floor that were told last
+        self.said: tuple[Attached, ...] = ()  # and with it
+        self.left_out: list[tuple[int, int]] = []  # then (index, ts), in order, until it is old
 
 
 class _Written:
@@ -88,7 +95,7 @@ class Ghost:
         self._repeatable: set[Ref] = set()
         self.results: dict[Ref, Result] = {}
         self._told: dict[tuple[int, str], _Told] = {}
-        self._written: dict[str, _Written] = {}
+        self._written: defaultdict[str, _Written] = defaultdict(_Written)
         self._never_had: dict[str, int] = {}  # up to which index a process did not begin with
         self._place: dict[int, tuple[int, Place]] = {}  # index -> (epoch, (ts, id))
         self._index: dict[Key, int] = {}
@@ -117,35 +124,29 @@ class Ghost:
 
     def booted(self, node: str, chain: Chain, last_index: int) -> None:
         """Take that a process has recovered."""
-        self._of(node).durable = last_index
+        self._written[node].durable = last_index
         self._never_had[node] = chain._past.oldest - 1
 
     def crashed(self, node: str, last_index: int) -> None:
         """Forget what did not become durable; what survived unsynced did."""
-        written = self._of(node)
+        written = self._written[node]
         self.durable(node, last_index)
         written.pending.clear()
         written.newest = dict(written.known)
 
     def imaged(self, node: str, index: int, position: bytes) -> None:
         """Take that an image is durable, and with it the clock's reservation."""
-        written = self._of(node)
+        written = self._written[node]
         written.imaged = max(written.imaged, index)
         at = decode_position(position)
         reserved = written.reserved.get(at.epoch.number, 0)
         written.reserved[at.epoch.number] = max(reserved, at.reserved)
 
-    def _of(self, node: str) -> _Written:
-        written = self._written.get(node)
-        if written is None:
-            written = self._written[node] = _Written()
-        return written
-
     # -- records
 
     def appended(self, node: str, entries: tuple[LogEntry, ...]) -> None:
         """Look at records on their way to the disk."""
-        written = self._of(node)
+        written = self._written[node]
         for entry in entries:
             decoder = records.RECORDS.get(entry.kind)
             if decoder is None:
@@ -193,7 +194,7 @@ class Ghost:
 
     def durable(self, node: str, index: int) -> None:
         """Take that a node's records are durable up to an index."""
-        written = self._of(node)
+        written = self._written[node]
         written.durable = max(written.durable, index)
         count = 0
         for number, record in written.pending:
@@ -213,34 +214,34 @@ class Ghost:
             elif isinstance(record, records.Committed):
                 key = (record.epoch, record.id)
                 self._recorded.add(key)
-                self._decide(key, record.ts, f"{node} has it recorded")
+                self._decide(key, record.ts, node, "has it recorded")
             elif isinstance(record, Epoch):
                 self.epochs.setdefault(record.number, record)
         del written.pending[:count]
 
     def refused_records(self, node: str, first: int) -> None:
         """Take that a full disk refused a group; it is handed over again, or its indexes are."""
-        written = self._of(node)
+        written = self._written[node]
         written.pending = [each for each in written.pending if each[0] < first]
         written.newest = dict(written.known)
         self.coverage["groups refused by a full disk"] += 1
 
     # -- decisions
 
-    def _decide(self, key: Key, ts: int, how: str) -> None:
+    def _decide(self, key: Key, ts: int, node: str, how: str) -> None:
         final = self._final.get(key)
         if final is not None:
             if final != ts:
-                self._fail("I1", f"{key} is decided as {final} and as {ts} ({how})")
+                self._fail("I1", f"{key} is decided as {final} and as {ts} ({node} {how})")
             return
         self._final[key] = ts
         sizes = self.quorums(key[0])
         below = [node for node, own in self._proposals.get(key, {}).items() if own <= ts]
         if len(below) <= sizes.n - sizes.stability:
-            self._fail("I4", f"{key} at {ts} ({how}): only {below} proposed at most that")
+            self._fail("I4", f"{key} at {ts} ({node} {how}): only {below} proposed at most that")
         last = self._executed_up_to.get(key[0])
         if last is not None and (ts, key[1]) <= last and key not in self._index:
-            self._fail("I5", f"{key} gets {ts} ({how}) after {last} was executed")
+            self._fail("I5", f"{key} gets {ts} ({node} {how}) after {last} was executed")
         accepts = self._accepts.get(key, {})
         ballots = [
             ballot
@@ -257,7 +258,9 @@ class Ghost:
         ] += 1
         for other, value in accepts.items():
             if other > max(ballot, sizes.n) and value != ts:
-                self._fail("I8", f"{key} is {ts} at ballot {ballot}, {value} at {other} ({how})")
+                self._fail(
+                    "I8", f"{key} is {ts} at ballot {ballot}, {value} at {other} ({node} {how})"
+                )
 
     def executed(self, node: str, chain: Chain, batches: tuple[Apply, ...]) -> None:
         """Look at what a replica has executed in a step, before it says or applies anything."""
@@ -279,14 +282,14 @@ class Ghost:
             if self._index[key] != index:
                 self._fail("I11", f"{key} is executed at {self._index[key]} and {index}")
             if self.is_ordered(command.epoch):
-                self._decide(key, command.ts, f"{node} executes it")
+                self._decide(key, command.ts, node, "executes it")
 
     def collected(self, node: str, chain: Chain) -> None:
         """I12: what a process lets go is in the image of every voter."""
         gone = chain._past.oldest - 1
         if gone <= self._never_had[node]:
             return
-        least = min(self._of(name).imaged for name in chain.epoch.nodes)
+        least = min(self._written[name].imaged for name in chain.epoch.nodes)
         if gone > least and self.is_ordered(chain.epoch.number) and not self.forgetful:
             self._fail("I12", f"{node} has forgotten up to {gone}, a voter's image has {least}")
 
@@ -298,20 +301,19 @@ class Ghost:
 
     def sent(self, machine: Machine, to: str, packet: Packet) -> None:
         """Look at a packet that leaves a node."""
-        node, written = machine.name, self._of(machine.name)
+        node, written = machine.name, self._written[machine.name]
         if packet.imaged > written.imaged:
             self._fail("I12", f"{node} says imaged {packet.imaged}, it is {written.imaged}")
         if packet.replica and self.epochs[packet.epoch].replica_of(to) is not None:
             self._statement(node, written, packet)
         for message in packet.messages:
-            match message:
-                case Commit():
-                    self._decide((packet.epoch, message.id), message.ts, f"{node} says so")
-                case Accept():
-                    key = (packet.epoch, message.id)
-                    self._propose_at(key, message.ballot, message.ts, node)
-                case Accepted() | RecoverAck() | ProposeAck() | Recover():
-                    self._rests_on_records(node, written, packet.epoch, message)
+            if isinstance(message, Commit):
+                self._decide((packet.epoch, message.id), message.ts, node, "says so")
+            elif isinstance(message, Accept):
+                key = (packet.epoch, message.id)
+                self._propose_at(key, message.ballot, message.ts, node)
+            elif isinstance(message, _RESTING):
+                self._rests_on_records(node, written, packet.epoch, message)
 
     def _statement(self, node: str, written: _Written, packet: Packet) -> None:
         """I2, I3 and I13 of a promise statement."""
@@ -326,33 +328,17 @@ class Ghost:
             self._fail("I13", f"{node} tells clock {clock} after {told.clock}")
         if clock > written.reserved.get(epoch, 0):
             self._fail("I3", f"{node} tells clock {clock}, reserved {written.reserved}")
-        if not packet.attached and not told.open and not written.untold.get(epoch):
+        untold = written.untold.get(epoch, _NONE)
+        if not untold and told.last == (clock, packet.floor) and told.said is packet.attached:
+            return  # once more, to another
+        said_all = not (told.open or told.left_out or untold)
+        if said_all and not packet.attached:
             told.clock = clock
             return
         now = dict(packet.attached)
-        for ts, id_ in packet.attached:
-            if ts > clock:
-                continue
-            known = told.attached.get(ts)
-            if known is None:
-                if ts <= told.clock:
-                    self._fail("I2", f"{node} attaches {ts} to {id_}, it told it was skipped")
-                if written.issued.get((epoch, ts)) != id_:
-                    self._fail("I3", f"{node} tells {ts} -> {id_}, which is not durable")
-                told.attached[ts] = told.open[ts] = id_
-            elif known != id_:
-                self._fail("I2", f"{node} attaches {ts} to {id_}, it was {known}")
-        for ts, id_ in list(told.open.items()):
-            if ts in now:
-                continue
-            index = self._index.get((epoch, id_))
-            if index is not None and index <= self.everywhere:
-                del told.open[ts]
-            if index is None or index > packet.floor:
-                self._fail(
-                    "I2", f"{node} leaves out {ts} -> {id_} (index {index}, floor {packet.floor})"
-                )
-        untold = written.untold.get(epoch, {})
+        if not now.items() <= told.attached.items():
+            self._tells(node, written, packet, told)
+        self._leaves_out(node, packet, told, now)
         for ts, id_ in list(untold.items()):
             if ts > clock:
                 break
@@ -363,6 +349,47 @@ class Ghost:
                     self._fail("I2", f"{node} never tells {ts} -> {id_} (floor {packet.floor})")
                 told.attached[ts] = id_
         told.clock = clock
+        told.last, told.said = (clock, packet.floor), packet.attached
+
+    def _tells(self, node: str, written: _Written, packet: Packet, told: _Told) -> None:
+        """What is told is durable, and was never told otherwise."""
+        for ts, id_ in packet.attached:
+            if ts > packet.clock:
+                continue
+            known = told.attached.get(ts)
+            if known is None:
+                if ts <= told.clock:
+                    self._fail("I2", f"{node} attaches {ts} to {id_}, it told it was skipped")
+                if written.issued.get((packet.epoch, ts)) != id_:
+                    self._fail("I3", f"{node} tells {ts} -> {id_}, which is not durable")
+                told.attached[ts] = told.open[ts] = id_
+            elif known != id_:
+                self._fail("I2", f"{node} attaches {ts} to {id_}, it was {known}")
+
+    def _leaves_out(
+        self, node: str, packet: Packet, told: _Told, now: dict[int, CommandId]
+    ) -> None:
+        """What was told once is left out only below the floor."""
+        if not told.open.keys() <= now.keys():
+            for ts in told.open.keys() - now.keys():
+                index = self._index.get((packet.epoch, told.open[ts]))
+                if index is None:
+                    self._fail("I2", f"{node} leaves out {ts} -> {told.open[ts]}, not executed")
+                insort(told.left_out, (index, ts))
+                del told.open[ts]
+        for index, ts in reversed(told.left_out):
+            if index <= packet.floor:
+                break
+            if ts not in now:
+                self._fail(
+                    "I2",
+                    f"{node} leaves out {ts} -> {told.attached[ts]} "
+                    f"(index {index}, floor {packet.floor})",
+                )
+        while told.left_out and told.left_out[0][0] <= self.everywhere:
+            if told.left_out[0][1] in now:
+                break
+            del told.left_out[0]
 
     def _rests_on_records(
         self,
@@ -438,5 +465,5 @@ class Ghost:
         if known != epoch:
             self._fail("I14", f"two epochs of number {epoch.number}: {known} and {epoch}")
 
-    def _fail(self, invariant: str, text: str) -> None:
+    def _fail(self, invariant: str, text: str) -> NoReturn:
         raise ViolationError(invariant, text)

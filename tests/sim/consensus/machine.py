@@ -218,26 +218,32 @@ class Machine:
 
     def _arm(self) -> None:
         """Have the next tick come when the chain wants it; a node alone wants none."""
-        ms = self.chain.tick_ms
-        if ms and not self._has_timer:
+        ms = 0 if self._has_timer else self.chain.tick_ms
+        if ms:
             self._has_timer = True
             self.later(self.world.rng.randint(ms // 2, ms), self._tick)
 
     def step(self, event: Input) -> None:
         """Take a step of the chain and do what it asks for, in the order of its fields."""
         effects: Effects = self.chain.step(event, self.now_ms())
-        self.world.stepped(self, event, effects)
+        world = self.world
+        world.stepped(self, event, effects)
+        if any(effects):
+            self._do_all(world, effects)
+        self._arm()
+
+    def _do_all(self, world: World, effects: Effects) -> None:
+        ghost = world.ghost
         if effects.apply:
-            self.world.ghost.executed(self.name, self.chain, effects.apply)
+            ghost.executed(self.name, self.chain, effects.apply)
         if effects.append:
-            self.world.ghost.appended(self.name, effects.append)
+            ghost.appended(self.name, effects.append)
             self._unsynced.append(effects.append)
             if len(self._unsynced) == 1:
-                self.later(self.world.rng.randint(0, self.world.profile.sync_ms), self._synced)
-        if effects.send:
-            for to, packet in effects.send:
-                self.world.ghost.sent(self, to, packet)
-                self.world.send(self.name, to, _ENCODE(packet))
+                self.later(world.rng.randint(0, world.profile.sync_ms), self._synced)
+        for to, packet in effects.send:
+            ghost.sent(self, to, packet)
+            world.send(self.name, to, _ENCODE(packet))
         for batch in effects.apply:
             self._apply(batch)
         for ticket, error in effects.refuse:
@@ -249,7 +255,6 @@ class Machine:
             self.world.forward(self, event)
         if effects.behind is not None:
             self._fall_behind(effects.behind)
-        self._arm()
 
     # -- the disk
 

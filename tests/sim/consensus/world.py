@@ -7,12 +7,14 @@ The same seed gives the same run and the same digest of it.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import heapq
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 from unittest import mock
 
@@ -25,6 +27,7 @@ from actors.model.epoch import Epoch, Member
 from tests.sim.consensus import faults
 from tests.sim.consensus.changes import Changes
 from tests.sim.consensus.clients import Clients
+from tests.sim.consensus.dice import Dice
 from tests.sim.consensus.ghost import Ghost
 from tests.sim.consensus.machine import Answer, Machine
 from tests.sim.consensus.network import Network
@@ -65,7 +68,7 @@ class Simulation:
 
     def __init__(self, seed: int, profile: Profile | None = None, *, sessions: bool = True) -> None:
         self.seed = seed
-        self.rng = random.Random(seed)
+        self.rng: random.Random = Dice(seed)
         self.profile = profile or draw(self.rng)
         self.coverage: Counter[str] = Counter()
         self.ghost = Ghost()
@@ -116,7 +119,7 @@ class Simulation:
         """Run to the end, or to the first broken invariant."""
         invariant = text = ""
         try:
-            with mock.patch.object(limits, "RETAINED_BYTES", self._retained()):
+            with mock.patch.object(limits, "RETAINED_BYTES", self._retained()), _uncollected():
                 self._run()
             self.clients.judge(search=self.seed % _SEARCHED == 0)
         except ViolationError as error:
@@ -147,8 +150,7 @@ class Simulation:
 
     def send(self, sender: str, to: str, data: bytes) -> None:
         """Hand a packet to the network."""
-        self._digest.update(b"%d" % self.now)
-        self._digest.update(data)
+        self._digest.update(b"%d%b" % (self.now, data))
         self.network.send(sender, to, data)
 
     def _deliver(self, sender: str, to: str, data: bytes) -> None:
@@ -312,6 +314,18 @@ class Simulation:
                 f"waiting {list(machine.waiting)[:5]}, {status}"
             )
         return "\n".join(lines)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no cycles while a run goes on: it keeps what it makes, some MB."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _where(error: Exception) -> str:
