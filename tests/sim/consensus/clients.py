@@ -24,8 +24,9 @@ from tests.sim.consensus.violation import ViolationError
 __all__ = ["Clients"]
 
 _KEYS: Final = ("kv/a", "kv/b", "kv/c")
-_KINDS: Final = (("put", 4), ("swap", 4), ("make", 1), ("delete", 1), ("both", 1))
-_SEARCH: Final = 60_000
+_KINDS: Final = ("put", "swap", "make", "delete", "both")
+_UP_TO: Final = (4, 8, 9, 10, 11)  # of eleven calls so many are of a kind up to this one
+_SEARCH: Final = 5_000  # steps: a history takes some hundreds, or more than anybody has
 
 
 _Ref = tuple[str, int, int, int]
@@ -100,7 +101,7 @@ class Clients:
             self._call_read(machine)
             return
         rng = self._world.rng
-        kind = rng.choices([kind for kind, _ in _KINDS], [weight for _, weight in _KINDS])[0]
+        kind = rng.choices(_KINDS, cum_weights=_UP_TO)[0]
         key = rng.choice(_KEYS)
         self._number += 1
         value = b"%d" % self._number
@@ -166,7 +167,9 @@ class Clients:
         self._written = max(self._written, place)
         now = self._world.now
         for operation in self._open.pop(call.ref):
-            self._note(place, operation._replace(returned=now, ok=ok))
+            key, kind, value, invoked, _, expected, _, client = operation
+            answered = Operation(key, kind, value, invoked, now, expected, ok, client)
+            self._note(place, answered)
 
     def _note(self, place: int, operation: Operation) -> None:
         is_read = operation.kind == "read"
@@ -219,8 +222,9 @@ class Clients:
             self._search()
 
     def _explain(self) -> None:
-        """I9: the one order explains every answer."""
+        """I9: the one order explains every answer, and no call in it precedes an ended one."""
         state: dict[str, Hashable] = {}
+        latest = 0.0  # of the calls so far, when the last one was made
         for place, _, _, operation in sorted(self._history):
             fits, value = answers(operation, state.get(operation.key))
             if not fits:
@@ -228,6 +232,11 @@ class Clients:
                     "I9", f"at {place} of the order {operation} finds {state.get(operation.key)}"
                 )
             state[operation.key] = value
+            if operation.returned is not None and operation.returned < latest:
+                raise ViolationError(
+                    "I9", f"{operation} is at {place} of the order, behind a call of {latest}"
+                )
+            latest = max(latest, operation.invoked)
 
     def _search(self) -> None:
         """I9 once more, with no word of the order: some order explains every answer."""
