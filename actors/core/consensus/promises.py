@@ -35,7 +35,8 @@ class Promises:
             return
         frontier = self._frontiers[replica]  # what is below is committed, and no news
         waiting = [pair for pair in attached if pair[0] > frontier]
-        waiting.sort(reverse=True)
+        if len(waiting) > 1:
+            waiting.sort(reverse=True)
         if clock != self._clocks[replica] or waiting != self._attached[replica]:
             self._clocks[replica] = clock
             self._attached[replica] = waiting
@@ -50,9 +51,10 @@ class Promises:
         waiting, clock = self._attached[replica], self._clocks[replica]
         while waiting and is_committed(waiting[-1][1]):
             waiting.pop()
-        frontier = min(clock, waiting[-1][0] - 1) if waiting else clock
-        self._frontiers[replica] = frontier
-        return frontier
+        if waiting and waiting[-1][0] <= clock:
+            clock = waiting[-1][0] - 1
+        self._frontiers[replica] = clock
+        return clock
 
     def stable(self, is_committed: Callable[[CommandId], bool]) -> int:
         """Return the highest stable timestamp (P3)."""

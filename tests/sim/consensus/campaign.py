@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from tests.sim.consensus import explorations, mutants
 from tests.sim.consensus.trace import Trace
+from tests.sim.consensus.uncollected import uncollected
 from tests.sim.consensus.world import Outcome, Simulation, run_seed
 
 __all__ = ["CHUNK", "main", "sweep"]
@@ -39,11 +40,12 @@ _SAID: Final = (
 def _run_chunk(first: int) -> tuple[int, Counter[str], list[tuple[int, str]]]:
     coverage: Counter[str] = Counter()
     broken: list[tuple[int, str]] = []
-    for seed in range(first, first + CHUNK):
-        outcome: Outcome = run_seed(seed)
-        coverage.update(outcome.coverage)
-        if outcome.invariant:
-            broken.append((seed, outcome.text))
+    with uncollected():
+        for seed in range(first, first + CHUNK):
+            outcome: Outcome = run_seed(seed)
+            coverage.update(outcome.coverage)
+            if outcome.invariant:
+                broken.append((seed, outcome.text))
     return first, coverage, broken
 
 

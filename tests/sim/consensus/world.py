@@ -7,14 +7,12 @@ The same seed gives the same run and the same digest of it.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import heapq
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 from unittest import mock
 
@@ -32,6 +30,7 @@ from tests.sim.consensus.ghost import Ghost
 from tests.sim.consensus.machine import Answer, Machine
 from tests.sim.consensus.network import Network
 from tests.sim.consensus.profile import Profile, draw
+from tests.sim.consensus.uncollected import uncollected
 from tests.sim.consensus.violation import ViolationError
 
 __all__ = ["Outcome", "Simulation", "Watch", "run_seed"]
@@ -119,7 +118,7 @@ class Simulation:
         """Run to the end, or to the first broken invariant."""
         invariant = text = ""
         try:
-            with mock.patch.object(limits, "RETAINED_BYTES", self._retained()), _uncollected():
+            with mock.patch.object(limits, "RETAINED_BYTES", self._retained()), uncollected():
                 self._run()
             self.clients.judge(search=self.seed % _SEARCHED == 0)
         except ViolationError as error:
@@ -314,18 +313,6 @@ class Simulation:
                 f"waiting {list(machine.waiting)[:5]}, {status}"
             )
         return "\n".join(lines)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Look for no cycles while a run goes on: it keeps what it makes, some MB."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _where(error: Exception) -> str:
