@@ -25,6 +25,7 @@ __all__ = [
     "REPLICA",
     "RUN_LOG",
     "SCHEDULER",
+    "SCHEDULES",
     "SEAL_KEYS",
     "SNAPSHOTS",
     "SUPERVISOR",
@@ -53,6 +54,7 @@ PEER_DOOR: Final = "/peer_door"
 REPLICA: Final = "/replica"
 RUN_LOG: Final = "/run_log"
 SCHEDULER: Final = "/scheduler"
+SCHEDULES: Final = "/schedules"
 SEAL_KEYS: Final = "/seal_keys"
 SNAPSHOTS: Final = "/snapshots"
 SUPERVISOR: Final = "/supervisor"

@@ -76,6 +76,7 @@ OUTPUT_BYTES: Final = 64 * 1024 * 1024  # the attempt fails with reason `output`
 SCHEMA_OUTPUT_BYTES: Final = 1024 * 1024  # a larger one fails its output_schema
 TASKS: Final = 10_000  # refused with InvalidSpec
 MEMBERS_PER_TXN: Final = 256  # task members made by one transaction
+CRON_EXPRESSIONS: Final = 32  # of one schedule; refused with InvalidSpec
 DETAIL_BYTES: Final = 512  # of the sentence behind a reason; the rest is cut off
 ATTEMPT_SUMMARIES: Final = 8  # older summaries are in the events
 REQUEUES: Final = 3  # a further lost attempt counts as a failure
@@ -84,11 +85,19 @@ TERMINAL_KEEP_JOBS: Final = 20_000  # the oldest terminal records are evicted fi
 CLOSED_HOURS_KEEP_S: Final = 30 * 24 * 3600  # an older job id is refused by the doors
 ARGV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
 ENV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
+SCHEDULES: Final = 20_000  # a further one is refused with Busy (429)
+SCHEDULE_BACKFILLS: Final = 8  # at a time, of a schedule; a further one is refused with Busy (429)
+SCHEDULE_ON_TIME_S: Final = (
+    60  # a fire later than this is overdue: `catchup` says what becomes of it
+)
+SCHEDULE_QUEUE: Final = 256  # fires of a schedule that wait; further ones are skipped
+SCHEDULE_RECENT: Final = 16  # fires that its record keeps; older ones are in the events
 SPEC_FILE_BYTES: Final = 1024 * 1024  # a spec file or body; refused with TooLarge (413)
 SPEC_DEPTH: Final = 32  # refused with InvalidSpec
 EVENT_DEPTH: Final = 32  # of an event's own data; refused with InvalidInput
 SPEC_PROBLEMS: Final = 100  # the search for more ends
 DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
+CATCHUP_RUNS: Final = 256  # of one schedule made up for; older fires are missed
 CAUSE_DEPTH: Final = 16  # causes behind a job or run; a longer chain is a loop, and refused
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)

@@ -25,10 +25,13 @@ from jobd.api import (
     kv,
     message,
     node_views,
+    schedule_views,
+    schedules,
     secrets,
     tokens,
 )
 from jobd.client import Client, follow, node_operations
+from jobd.client.schedules import Schedules
 from jobd.client.sections import KeyValues, Members, Secrets, Tokens
 
 __all__ = ["client_page"]
@@ -47,6 +50,7 @@ SECTIONS: tuple[tuple[str, type, str], ...] = (
     ("client.secrets", Secrets, "secrets."),
     ("client.tokens", Tokens, "tokens."),
     ("client.members", Members, "members."),
+    ("client.schedules", Schedules, "schedules."),
 )
 MODULES: tuple[ModuleType, ...] = (
     actor_tree,
@@ -65,6 +69,8 @@ MODULES: tuple[ModuleType, ...] = (
     message,
     node_operations,
     node_views,
+    schedule_views,
+    schedules,
     secrets,
     tokens,
 )

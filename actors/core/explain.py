@@ -16,6 +16,7 @@ from actors.core.job.due import due_at
 from actors.core.job.finish import loss_due_at
 from actors.core.job.work import Work, load, load_job
 from actors.core.placement import NodeCapacity
+from actors.core.schedule.times import next_ms
 from actors.core.task_set import census
 from actors.core.view import View
 from actors.model import keys
@@ -82,7 +83,7 @@ def forecast(
     `{state, due_ms, reasons, nodes}`: the state it would be accepted in, when its time comes, what
     it would wait for, and what each node lacks for it. Times are Unix milliseconds.
     """
-    due_ms = first_due_ms(spec, now_ms)
+    due_ms = _next_due_ms(spec, now_ms)
     state = first_state(view, spec, due_ms, now_ms)
     reasons, lacking = _pending(view, spec, nodes, None)
     if reasons[0]["code"] == "starting":
@@ -91,6 +92,13 @@ def forecast(
         until = _reason("trigger", "waits until its time comes", due_ms=due_ms)
         reasons = [until, *(reason for reason in reasons if reason["code"] != "starting")]
     return {"state": state, "due_ms": due_ms, "reasons": reasons, "nodes": lacking}
+
+
+def _next_due_ms(spec: JobSpec, now_ms: int) -> int:
+    recurrence = spec.trigger.recurrence
+    if recurrence is None:
+        return first_due_ms(spec, now_ms)
+    return next_ms(recurrence, spec.name, now_ms) or now_ms
 
 
 def _reason(code: str, message: str, **data: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from actors import limits
-from actors.core.job import KeyUse, accept
+from actors.core.job import KeyUse, accept, cancel
 from actors.core.spec.json_schema import value_problems
 from actors.core.spec.problems import Problems, TooManyProblemsError
 from actors.core.spec.template import fill
@@ -25,10 +25,11 @@ from actors.errors import InvalidSpec
 from actors.model import keys
 from actors.model.cause import Cause
 from actors.model.idempotency import hash_key
+from actors.model.job import TERMINAL
 from actors.model.spec import Concurrency, JobSpec
 from actors.model.target import Target
 
-__all__ = ["Refused", "start"]
+__all__ = ["Refused", "end", "is_open", "start"]
 
 _NOWHERE: Final = (0, 0)
 
@@ -85,6 +86,17 @@ def start(
         cause=cause,
     )
     return msgspec.structs.replace(txn, checks=(*txn.checks, at(key, template.revision)))
+
+
+def is_open(view: View, target: Target, started: str) -> bool:
+    """Say whether the job or run that a target started has not ended."""
+    entry = view.get(keys.job(started))
+    return entry is not None and entry.noun.state not in TERMINAL
+
+
+def end(view: View, target: Target, started: str, now_ms: int) -> Txn | None:
+    """Return what asks for the end of a job or run that a target started, None when it has."""
+    return cancel(view, started, "the next one starts", now_ms)
 
 
 def _with_input(template: JobSpec, given: Any) -> JobSpec | Refused:

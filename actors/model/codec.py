@@ -17,6 +17,7 @@ from actors.model.join_token import JoinToken
 from actors.model.leader import Leader
 from actors.model.level import Level
 from actors.model.node import NodeRecord
+from actors.model.schedule import Schedule
 from actors.model.secret import SealKey, Secret
 from actors.model.session import Session
 from actors.model.spec import JobSpec
@@ -38,6 +39,7 @@ NOUNS: Final[dict[str, Any]] = {
     "node": NodeRecord,
     "output": Output,
     "permit": Permit,
+    "schedule": Schedule,
     "sealkey": SealKey,
     "secret": Secret,
     "session": Session,

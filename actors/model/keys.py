@@ -23,6 +23,7 @@ __all__ = [
     "outputs_of",
     "permit",
     "permits_of",
+    "schedule",
     "seal_key",
     "seal_key_generation",
     "seal_keys",
@@ -145,6 +146,11 @@ def token(token_id: str) -> str:
 def join_token(token_id: str) -> str:
     """A one-time token for a node that is to join."""
     return f"jointoken/{token_id}"
+
+
+def schedule(name: str) -> str:
+    """When the job or pipeline of this name starts, and how far that is."""
+    return f"schedule/{name}"
 
 
 def secret(name: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from actors.model.recurrence import Recurrence
+
 __all__ = [
     "Backoff",
     "Concurrency",
@@ -81,10 +83,19 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Trigger(msgspec.Struct, frozen=True, array_like=True):
-    """When a job becomes due: at a moment or after a delay; neither means now."""
+    """When a job becomes due: at a moment or after a delay; neither means now.
+
+    With a recurrence the spec is no job, but what a schedule's jobs are made of.
+    """
 
     at_ms: int | None = None
     delay_ms: int | None = None
+    recurrence: Recurrence | None = None
+
+    @property
+    def defines(self) -> bool:
+        """Whether a spec with this trigger defines something that starts jobs."""
+        return self.recurrence is not None
 
 
 class JobSpec(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

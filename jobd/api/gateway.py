@@ -23,6 +23,7 @@ from jobd.api.cluster_gateway import ClusterGateway
 from jobd.api.event_tail import EventTail
 from jobd.api.node_views import ActorView, NodeView
 from jobd.api.past import Past
+from jobd.api.schedule_gateway import ScheduleGateway
 
 __all__ = [
     "Gateway",
@@ -264,6 +265,10 @@ class Gateway(Protocol):
     @property
     def cluster(self) -> ClusterGateway:
         """The nodes of the cluster."""
+
+    @property
+    def schedules(self) -> ScheduleGateway:
+        """The schedules."""
 
     async def artifact(
         self, job_id: str, task: int, name: str, *, node: str | None = None

@@ -16,6 +16,7 @@ from actors.core.spec import job_schema, parse_job
 from actors.core.store.txn import EXISTS
 from actors.core.view import View
 from actors.errors import (
+    Forbidden,
     IdempotencyMismatch,
     InvalidSpec,
     JobdError,
@@ -61,11 +62,16 @@ class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=limits.LIST_ITEMS)]
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """A job that is durably accepted; the key makes a repeat of the request safe."""
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job that is durably accepted; the key makes a repeat of the request safe.
+
+    `defined` is what a spec with a recurring trigger defines instead of a job: `schedule/<name>`.
+    Then there is no `id`.
+    """
 
     id: str
     idempotency_key: str
+    defined: str = ""
 
 
 class BatchItem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,8 +96,10 @@ class JobPage(msgspec.Struct, frozen=True):
 
 
 async def submit_job(call: Call[NoQuery, bytes]) -> Reply:
-    """Accept one job; 202 once it is durable."""
+    """Accept one job; 202 once it is durable. A recurring trigger defines a schedule: 201."""
     spec = await read_spec(call.body, call.clock())
+    if spec.trigger.defines:
+        return await _define(call, spec)
     made = await call.gateway.submit_job(
         spec,
         principal=call.principal.token_id,
@@ -230,6 +238,22 @@ def _detail(view: View, job_id: str) -> Reply:
     return Reply(detail, etag=detail.revision)
 
 
+async def _define(call: Call[NoQuery, bytes], spec: JobSpec) -> Reply:
+    """Define what a spec with a trigger that recurs stands for."""
+    if not call.principal.may("write"):
+        raise Forbidden(
+            "a trigger that recurs defines a schedule; that needs the scope write",
+            remedy="take a token with it, or leave the trigger out to run the job now",
+        )
+    written = await call.gateway.schedules.define(
+        spec, principal=call.principal.token_id, request=call.request_key("submit_job")
+    )
+    defined = Accepted("", written.key, f"schedule/{spec.name}")
+    headers = {"Location": f"/api/v1/schedules/{spec.name}"}
+    reply = once(written, defined, headers=headers)
+    return reply if written.replayed else replace(reply, status=201)
+
+
 def _accepted(made: Submitted) -> Reply:
     location = {"Location": f"/api/v1/jobs/{made.job_id}"}
     return once(made, Accepted(made.job_id, made.key), headers=location)
@@ -247,6 +271,9 @@ async def _parse_all(bodies: list[bytes], now_ms: int) -> list[JobSpec]:
     for i, body in enumerate(bodies):
         try:
             specs.append(await read_spec(body, now_ms))
+            if specs[-1].trigger.defines:
+                text = "a schedule is defined by itself: POST /jobs, or PUT /schedules/NAME"
+                problems.append(Problem(f"$.jobs[{i}].trigger", 0, 0, text))
         except InvalidSpec as e:
             problems += [Problem(f"$.jobs[{i}]{p.path[1:]}", 0, 0, p.message) for p in e.problems]
         if i % 16 == 15:
@@ -272,6 +299,7 @@ ROUTES: Final = (
         repeatable=True,
         headers=("Location",),
         errors=("invalid_spec", "conflict"),
+        others=(201,),
     ),
     Route(
         "POST",

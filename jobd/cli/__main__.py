@@ -27,6 +27,7 @@ from jobd.cli.job_create import run
 from jobd.cli.kv import kv
 from jobd.cli.node import node, status
 from jobd.cli.output import note_problems
+from jobd.cli.schedule import schedule
 from jobd.cli.secret import secret
 from jobd.cli.session import Session
 from jobd.cli.sql import sql
@@ -73,7 +74,7 @@ def cli(
 
 for command in (
     actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, job, kv,
-    node, plan, run, secret, sql, status, store, token, top, validate,
+    node, plan, run, schedule, secret, sql, status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -1,7 +1,8 @@
-"""jobctl apply, diff, plan and validate: jobs that are kept as files.
+"""jobctl apply, diff, plan and validate: jobs and schedules that are kept as files.
 
 A job is one run of its spec, so to apply the same content again makes no second one: the
 idempotency key is the content's digest, for as long as the node keeps keys (IDEMPOTENCY_TTL_S).
+A schedule is put as it is in its file, and is what it was when that changes nothing.
 Content is what the file says, not how: comments, the order of keys and YAML or JSON don't matter.
 """
 
@@ -34,6 +35,7 @@ from jobd.cli.output import (
     print_lines,
 )
 from jobd.cli.progress import StatusLine
+from jobd.cli.schedule_file import put_schedule, recurs, schedule_spec
 from jobd.cli.session import Session, pass_session
 
 __all__ = ["apply", "diff", "plan", "validate"]
@@ -53,7 +55,7 @@ _APPLIED: Final[tuple[Column, ...]] = (
 @output_option
 @pass_session
 def apply(session: Session, files: tuple[str, ...], form: str) -> None:
-    """Create the jobs of files, each content once.
+    """Create the jobs of files, each content once, and put their schedules.
 
     What was applied before is `unchanged`. A spec that is wrong or refused is told with its place;
     the others are applied.
@@ -150,6 +152,8 @@ def _each(documents: Sequence[Document], do: Callable[[Document], Any]) -> Itera
 
 def _apply(client: Client, document: Document) -> dict[str, Any]:
     values = values_of(document)
+    if recurs(values):
+        return {"file": document.place, **put_schedule(client, values["name"], document.text)}
     body = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     key = f"apply-{hashlib.sha256(body).hexdigest()[:32]}"
     headers = {"Content-Type": "application/json"}
@@ -172,8 +176,12 @@ def _diff(client: Client, document: Document) -> list[str]:
     import difflib
 
     spec = _plan(client, document)["spec"]
-    newest = client.get("/jobs", name=spec["name"], limit=1)["items"]
     before, old = f"no job {spec['name']}", []
+    if "recurrence" in spec.get("trigger", {}):
+        before, known = schedule_spec(client, spec)
+        newest, old = [], _yaml(known) if known is not None else []
+    else:
+        newest = client.get("/jobs", name=spec["name"], limit=1)["items"]
     if newest:
         job = client.get(f"/jobs/{newest[0]['id']}")
         before, old = f"job/{job['id']}", _yaml(job["spec"])

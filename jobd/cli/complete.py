@@ -21,7 +21,7 @@ from jobd.cli.discovery import Given, discover
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["ACTOR", "CONTEXT", "JOB", "KV", "NODE", "SECRET", "TOKEN", "Live"]
+__all__ = ["ACTOR", "CONTEXT", "JOB", "KV", "NODE", "SCHEDULE", "SECRET", "TOKEN", "Live"]
 
 CAP_S: Final = 0.3
 LIMIT: Final = 100
@@ -104,6 +104,11 @@ def _nodes(client: Client, typed: str) -> Iterator[Proposal]:
         yield node["name"], f"{node['state']} {node['id']}"
 
 
+def _schedules(client: Client, typed: str) -> Iterator[Proposal]:
+    for item in client.get("/schedules", limit=500)["items"]:
+        yield item["name"], f"{item['state']}, next {item['next_at']}"
+
+
 def _secrets(client: Client, typed: str) -> Iterator[Proposal]:
     for secret in client.get("/secrets", limit=LIMIT)["items"]:
         yield secret["name"], f"of {secret['updated_at']}"
@@ -122,5 +127,6 @@ CONTEXT: Final = _ContextName()
 JOB: Final = Live("job", _jobs)
 KV: Final = Live("value", _values)
 NODE: Final = Live("node", _nodes)
+SCHEDULE: Final = Live("schedule", _schedules)
 SECRET: Final = Live("secret", _secrets)
 TOKEN: Final = Live("token", _tokens)

@@ -62,6 +62,7 @@ def create(
     \b
     jobctl job create my-job "echo 'Hello, World!'"    one string with spaces: sh -c
     jobctl job create my-job -- grep -r foo /srv       behind --: argv as it is
+    jobctl job create nightly --cron "0 2 * * *" -- backup    a schedule of that name
     jobctl job create -f job.yaml
     """
     session = ctx.ensure_object(Session)
@@ -80,7 +81,11 @@ def create(
     except Refused as e:
         e.file = file
         raise
-    if wait or follow:
+    if defined := made.get("defined", ""):
+        if wait or follow:
+            raise Failure(f"{defined} is defined; it is no job to wait for", exit_code=USAGE)
+        _print_defined(form, made)
+    elif wait or follow:
         with leaving_on_interrupt(made["id"]):
             ended = (
                 follow_log(session.client, made["id"], attempt=1)
@@ -118,6 +123,12 @@ def run(
     spec = make_spec(
         name or name_of(words), "command", words, exact=ctx.meta[DASHES], module=None, **options
     )
+    if spec.get("trigger", {}).keys() & {"cron", "every"}:
+        raise Failure(
+            "run runs a command now",
+            remedy="`jobctl job create --cron` makes a schedule.",
+            exit_code=USAGE,
+        )
     made = _submit(session, spec, {}, idempotency_key)
     with cancelling_on_interrupt(session.client, made["id"]):
         ended = follow_log(session.client, made["id"], attempt=1)
@@ -147,6 +158,13 @@ def batch(session: Session, files: tuple[str, ...], idempotency_key: str | None,
             remedy=refused[0].get("remedy", ""),
             exit_code=SERVER_ERROR,
         )
+
+
+def _print_defined(form: str, made: dict[str, Any]) -> None:
+    if form == "table":
+        click.echo(made["defined"])
+    else:
+        print_one(form, made, name=made["defined"])
 
 
 def _submit(

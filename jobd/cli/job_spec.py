@@ -49,6 +49,9 @@ _OPTIONS: Final = (
     click.option("--priority", type=int, help="0 to 100; 50 without it."),
     click.option("--at", metavar="TIME", help="Start then: 2026-12-01T09:00:00+01:00."),
     click.option("--delay", metavar="DURATION", help="Start so much later."),
+    click.option("--cron", multiple=True, metavar="EXPR", help="Again and again: '0 2 * * *'."),
+    click.option("--every", metavar="DURATION", help="Again and again, so far apart: 15m."),
+    click.option("--timezone", metavar="ZONE", help="Of --cron: Europe/Berlin; UTC without it."),
     click.option("--node", help="Run on this node only."),
     click.option("--cwd", help="Working directory."),
     click.option("--user", help="User to run as."),
@@ -95,7 +98,7 @@ def make_spec(
         "timeout": options["timeout"],
         "retry": {"max_attempts": retry + 1} if retry is not None else None,
         "priority": options["priority"],
-        "trigger": _given(at=options["at"], delay=options["delay"]),
+        "trigger": _trigger(options),
         "placement": _given(node=options["node"]),
         "cwd": options["cwd"],
         "user": options["user"],
@@ -156,6 +159,17 @@ def _js(module: str | None, words: Sequence[str]) -> dict[str, Any]:
     if Path(module).is_file():
         return {"code": Path(module).read_text()}
     return {"module": module}
+
+
+def _trigger(options: dict[str, Any]) -> dict[str, Any]:
+    cron = list(options["cron"])
+    return _given(
+        at=options["at"],
+        delay=options["delay"],
+        cron=(cron[0] if len(cron) == 1 else cron) or None,
+        every=options["every"],
+        timezone=options["timezone"],
+    )
 
 
 def _given(**values: Any) -> dict[str, Any]:

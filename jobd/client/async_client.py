@@ -21,6 +21,7 @@ from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
 from jobd.client.artifact import Destination, Writer
 from jobd.client.async_calls import AsyncCalls
+from jobd.client.async_schedules import AsyncSchedules
 from jobd.client.async_sections import AsyncKeyValues, AsyncMembers, AsyncSecrets, AsyncTokens
 from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
@@ -50,6 +51,7 @@ class AsyncClient(AsyncCalls):
         self.secrets = AsyncSecrets(self)
         self.tokens = AsyncTokens(self)
         self.members = AsyncMembers(self)
+        self.schedules = AsyncSchedules(self)
 
     # -- jobs
 

@@ -24,6 +24,7 @@ from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
 from jobd.client.retry import TIMEOUT_S
+from jobd.client.schedules import Schedules
 from jobd.client.sections import KeyValues, Members, Secrets, Tokens
 
 __all__ = ["Client"]
@@ -54,6 +55,7 @@ class Client(Calls):
         self.secrets = Secrets(self)
         self.tokens = Tokens(self)
         self.members = Members(self)
+        self.schedules = Schedules(self)
 
     # -- jobs
 

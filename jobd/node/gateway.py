@@ -50,6 +50,7 @@ from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.peer_reader import PeerReader
 from jobd.node.reads import Reads
 from jobd.node.repeats import Repeats
+from jobd.node.schedules import Schedules
 from jobd.node.secrets import Secrets
 from jobd.node.submission import Submissions
 from jobd.node.writer import Writer, check_match
@@ -116,6 +117,14 @@ class NodeGateway:
         self._secrets = Secrets(vault, state, self._writer, clock=clock)
         self._submissions = Submissions(
             state, self._writer, clock=clock, new_id=new_id, check=self._secrets.check
+        )
+        self.schedules = Schedules(
+            state,
+            self._writer,
+            self._repeats,
+            clock=clock,
+            new_id=new_id,
+            check=self._secrets.check,
         )
         self.audit = audit
         self.past = past

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from actors.core.store.state import State
 from actors.model.event import Event
 from actors.runtime import LoopHost
+from jobd.node.schedule_metrics import ScheduleMetrics
 
 __all__ = ["NodeMetrics"]
 
@@ -31,6 +32,7 @@ class NodeMetrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._state = state
+        self.schedules = ScheduleMetrics(self.registry)
         self._scheduled = self._counter("jobd_jobs_scheduled", "Jobs accepted")
         self._completed = self._counter("jobd_jobs_completed", "Jobs that succeeded")
         self._failed = self._counter("jobd_jobs_failed", "Jobs that failed")

@@ -12,12 +12,11 @@ from typing import Any, Final, NamedTuple
 from actors.core.spec.kinds import (
     BOOLEAN,
     JSON,
-    MOMENT,
     SIZE,
     Field,
     Kind,
     choice,
-    duration,
+    durations,
     either,
     integer,
     list_of,
@@ -28,9 +27,10 @@ from actors.core.spec.kinds import (
     text,
 )
 from actors.core.spec.problems import Path, Problems, shown
+from actors.core.spec.trigger import TRIGGER
 from actors.limits import CONCURRENCY_KEYS, DURATION_MS, TASKS
 from actors.model.ids import NAME_RE
-from actors.model.spec import Limits, NodeLost, Placement, Resources, Retry, Trigger
+from actors.model.spec import Limits, NodeLost, Placement, Resources, Retry
 
 __all__ = ["AS_WRITTEN", "COMMON", "OWN", "REQUIRED", "SecretName"]
 
@@ -84,18 +84,6 @@ _SECRET: Final = {"secret": Field("name", _NAME, "the name of a secret")}
 _LABELS: Final = map_of(_LABEL, either("text", _PLAINS))
 
 
-def _durations(
-    name: str, target: str, doc: str, *, least_ms: int = 1, default: str = "none"
-) -> dict[str, Field]:
-    """`name: 1h30m`, `name_secs: 5400` and `name_ms: 5400000` say the same."""
-    seconds = integer(-(-least_ms // 1000), DURATION_MS // 1000)
-    return {
-        name: Field(target, duration(least_ms), doc, default),
-        f"{name}_secs": Field(target, scaled(seconds, 1000), f"{name} in seconds"),
-        f"{name}_ms": Field(target, integer(least_ms, DURATION_MS), f"{name} in milliseconds"),
-    }
-
-
 _RETRY: Final = {
     "max_attempts": Field("max_attempts", integer(1, 1000), "the first one counts", "1"),
     "backoff": Field(
@@ -104,9 +92,9 @@ _RETRY: Final = {
         "how delays grow",
         "exponential",
     ),
-    **_durations("delay", "delay_ms", "before the second attempt", least_ms=0, default="5s"),
+    **durations("delay", "delay_ms", "before the second attempt", least_ms=0, default="5s"),
     "factor": Field("factor", number(1, 100), "of the exponential backoff", "2"),
-    **_durations("max_delay", "max_delay_ms", "no delay is longer", least_ms=0, default="5m"),
+    **durations("max_delay", "max_delay_ms", "no delay is longer", least_ms=0, default="5m"),
     "jitter": Field(
         "jitter", choice("none", "full", "equal", "decorrelated"), "spreads delays", "full"
     ),
@@ -126,14 +114,8 @@ _ON_FAILURE: Final = {
     "max_attempts": _RETRY["max_attempts"],
     "backoff_ms": Field("delay_ms", integer(0, DURATION_MS), "before the second attempt", "5000"),
 }
-_TRIGGER: Final = {
-    "at": Field("at_ms", MOMENT, "due at this moment (RFC 3339, with its zone)"),
-    **_durations(
-        "delay", "delay_ms", "due this long after it was submitted", least_ms=0, default=""
-    ),
-}
 _NODE_LOST: Final = {
-    **_durations("wait", "wait_ms", "for the node to come back", least_ms=0, default="2m"),
+    **durations("wait", "wait_ms", "for the node to come back", least_ms=0, default="2m"),
     "then": Field("then", choice("requeue", "fail"), "what follows"),
 }
 _CONCURRENCY: Final = {
@@ -148,7 +130,7 @@ _CONCURRENCY: Final = {
 }
 _IDEMPOTENCY: Final = {
     "key": Field("key", _TEMPLATE, "a second job with this key is the first one"),
-    **_durations("ttl", "ttl_ms", "how long the key is kept", default="24h"),
+    **durations("ttl", "ttl_ms", "how long the key is kept", default="24h"),
 }
 _LIMITS: Final = {
     "nofile": Field("nofile", integer(3, 2**20), "open files"),
@@ -216,7 +198,7 @@ COMMON: Final[dict[str, Field]] = {
     "input_schema": Field("input_schema", _SCHEMA, "what the input must satisfy"),
     "output_schema": Field("output_schema", _SCHEMA, "what the output must satisfy"),
     "labels": Field("labels", _LABELS, "to find it by", "{}"),
-    "trigger": Field("trigger", record(_TRIGGER, Trigger), "when it is due", "now"),
+    "trigger": Field("trigger", TRIGGER, "when it is due", "now"),
     "resources": Field("resources", record(_RESOURCES, Resources), "what an attempt reserves"),
     "placement": Field("placement", record(_PLACEMENT, Placement), "where it may run"),
     "priority": Field("priority", integer(0, 100), "higher goes first", "50"),
@@ -228,15 +210,13 @@ COMMON: Final[dict[str, Field]] = {
     ),
     "idempotency": Field("idempotency", record(_IDEMPOTENCY, dict, ("key",)), "one job per key"),
     "idempotent": Field("idempotent", BOOLEAN, "running it twice does no harm", "false"),
-    **_durations("timeout", "timeout_ms", "most that one attempt takes"),
-    **_durations(
+    **durations("timeout", "timeout_ms", "most that one attempt takes"),
+    **durations(
         "total_timeout", "total_timeout_ms", "most that the job takes with all its attempts"
     ),
-    **_durations(
-        "schedule_timeout", "schedule_timeout_ms", "most that an attempt waits for a slot"
-    ),
-    **_durations("idle_timeout", "idle_timeout_ms", "most that an attempt is silent"),
-    **_durations("expires", "expires_ms", "not started by then: expired"),
+    **durations("schedule_timeout", "schedule_timeout_ms", "most that an attempt waits for a slot"),
+    **durations("idle_timeout", "idle_timeout_ms", "most that an attempt is silent"),
+    **durations("expires", "expires_ms", "not started by then: expired"),
     "retry": Field("retry", record(_RETRY, Retry), "how failures are tried again"),
     "on_failure": Field("retry", record(_ON_FAILURE, _retry, ("type",)), "`retry` in fewer words"),
     "node_lost": Field(
@@ -278,7 +258,7 @@ _PROCESS: Final[dict[str, Field]] = {
     "kill_signal": Field(
         "kill_signal", choice(*_SIGNALS, prefix="SIG"), "asks its processes to end", "TERM"
     ),
-    **_durations(
+    **durations(
         "kill_grace", "kill_grace_ms", "from the kill signal to KILL", least_ms=0, default="10s"
     ),
     "limits": Field("limits", record(_LIMITS, Limits), "of its processes (setrlimit)"),

@@ -181,17 +181,22 @@ def _add_found(found: list[tuple[Path, str]], key: str, problems: Problems) -> N
 
 
 def _take_keys(values: Values, problems: Problems) -> None:
-    """Resolve the keys of concurrency and idempotency by the input."""
+    """Resolve the keys of concurrency and idempotency by the input.
+
+    What a trigger starts again and again resolves them each time, by the input of that time.
+    """
     if not problems.clean("input"):
         return
     data = values.get("input")
+    defines = values.get("trigger", Trigger()).defines
     seen: set[str] = set()
     entries = []
     for i, entry in enumerate(values.get("concurrency", ())):
         if entry is None:  # has a problem of its own
             continue
         path: Path = ("concurrency", i, "key")
-        entry["key"] = fill(entry["key"], data, path, problems)
+        filled = fill(entry["key"], data, path, problems)
+        entry["key"] = entry["key"] if defines else filled
         if entry["key"] in seen:
             problems.add(path, f"the key {shown(entry['key'])} stands here twice")
         seen.add(entry["key"])
@@ -199,7 +204,8 @@ def _take_keys(values: Values, problems: Problems) -> None:
     values["concurrency"] = tuple(entries)
     if idempotency := values.pop("idempotency", None):
         path = ("idempotency", "key")
-        values["idempotency_key"] = fill(idempotency["key"], data, path, problems)
+        filled = fill(idempotency["key"], data, path, problems)
+        values["idempotency_key"] = idempotency["key"] if defines else filled
         if "ttl_ms" in idempotency:
             values["idempotency_ttl_ms"] = idempotency["ttl_ms"]
 

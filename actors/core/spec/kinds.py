@@ -35,6 +35,7 @@ __all__ = [
     "Kind",
     "choice",
     "duration",
+    "durations",
     "either",
     "integer",
     "list_of",
@@ -184,6 +185,18 @@ def duration(least_ms: int) -> Kind:
         return result
 
     return Kind({"title": "duration", "type": "string", "pattern": DURATION_PATTERN}, read)
+
+
+def durations(
+    name: str, target: str, doc: str, *, least_ms: int = 1, default: str = "none"
+) -> dict[str, Field]:
+    """`name: 1h30m`, `name_secs: 5400` and `name_ms: 5400000` say the same."""
+    seconds = integer(-(-least_ms // 1000), DURATION_MS // 1000)
+    return {
+        name: Field(target, duration(least_ms), doc, default),
+        f"{name}_secs": Field(target, scaled(seconds, 1000), f"{name} in seconds"),
+        f"{name}_ms": Field(target, integer(least_ms, DURATION_MS), f"{name} in milliseconds"),
+    }
 
 
 def _read_size(value: Any, path: Path, problems: Problems) -> int | None:

@@ -44,6 +44,7 @@ from actors.run_log import RunLog
 from actors.runtime import LoopHost
 from actors.runtime.clock import SystemClock
 from actors.runtime.link import Link
+from actors.schedule_home import ScheduleHome
 from actors.seal_keys import SealKeys
 from actors.task_set import TaskSet
 from actors.wakeups import Wakeups
@@ -190,6 +191,10 @@ class Node:
             lambda: History(state, self._history, self._sampler(), self.links.donors),
         )
         actors.spawn(addresses.HOME, lambda: Home(state, self.peers))
+        actors.spawn(
+            addresses.SCHEDULES,
+            lambda: ScheduleHome(state, self.peers, self.metrics.schedules.observe_lateness),
+        )
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         if self._config.cluster.enabled:  # before the agent, which waits for contact
             start_cluster(actors, *parts, peers=self.peers, clock=self._clock, says=self._saying)
@@ -253,8 +258,9 @@ class Node:
         self.metrics.serve(
             self.host,
             lambda: self._says.scheduler.queue_depth,
-            lambda: actors[addresses.HOME].repairs,
+            lambda: actors[addresses.HOME].repairs + actors[addresses.SCHEDULES].repairs,
         )
+        self.metrics.schedules.serve(lambda: actors[addresses.SCHEDULES].missed)
         register(HistoryMetrics(self.host.clock, self._history, actors.present))
         usage = partial(disk_usage, self._directory.path)
         register(DiskMetrics(usage, lambda: actors[addresses.REPLICA].read_only))

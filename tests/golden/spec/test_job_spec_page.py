@@ -63,18 +63,24 @@ def table(title: str, properties: dict[str, Any]) -> str:
     return f"### {title}\n\n| key | value | meaning |\n|---|---|---|\n{''.join(rows)}\n"
 
 
+def inner_records(*properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the properties of the mappings that these keys may hold."""
+    return {
+        key: record["properties"]
+        for keys in properties
+        for key, item in sorted(keys.items())
+        for record in records(item)
+    }
+
+
 def tables() -> str:
     schema = job_schema()
     jobs = {"Every job": schema["properties"]}
     for one in schema["oneOf"]:
         own = {key: item for key, item in one["properties"].items() if key != "type"}
         jobs[f"A {one['title']}"] = own
-    inner = {
-        key: record["properties"]
-        for properties in jobs.values()
-        for key, item in sorted(properties.items())
-        for record in records(item)
-    }
+    inner = inner_records(*jobs.values())
+    inner |= inner_records(*inner.values())
     return "".join(table(title, properties) for title, properties in {**jobs, **inner}.items())
 
 

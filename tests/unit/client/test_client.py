@@ -106,6 +106,24 @@ def test_cancel_retry_and_explain(client: Client) -> None:
     assert client.plan(SPEC).fits
 
 
+def test_schedules(client: Client) -> None:
+    spec = SPEC | {"name": "nightly", "trigger": {"cron": "0 2 * * *"}}
+    assert client.submit(spec).defined == "schedule/nightly"
+    schedules = client.schedules
+    assert schedules.put(spec).state == "active"
+    assert [each.name for each in schedules.list()] == ["nightly"]
+    assert schedules.pause("nightly").state == "paused"
+    assert schedules.upcoming() == []
+    assert schedules.resume("nightly").state == "active"
+    assert len(schedules.upcoming(3)) == len(schedules.preview("nightly", 3)) == 3
+    assert client.get_job(schedules.fire("nightly", {"a": 1}).id).name == "nightly"
+    schedules.backfill("nightly", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+    assert len(schedules.get("nightly").backfills) == 1
+    schedules.delete("nightly")
+    with pytest.raises(NotFound):
+        schedules.get("nightly")
+
+
 def test_a_log_is_read_and_followed(door: Door, client: Client) -> None:
     job = client.submit(SPEC)
     attempt = door.do(door.gateway.start, job.id)

@@ -64,6 +64,7 @@ from jobd.node.contact import Contact
 from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.node_view import node_view
 from jobd.node.repeats import Repeats, check_body
+from jobd.node.schedules import Schedules
 from jobd.node.writer import check_match
 from tests.unit.http.memory_audit import MemoryAudit, MemoryBox
 from tests.unit.http.memory_past import MemoryPast
@@ -166,6 +167,14 @@ class MemoryGateway:
                 capacities=list,
                 join_keys=lambda _: (b"", ""),
             ),
+        )
+        self.schedules = Schedules(
+            self.state,
+            writer,
+            Repeats(self.state, writer, clock=clock, new_id=self.new_id),
+            clock=clock,
+            new_id=self.new_id,
+            check=lambda spec: None,
         )
         self.live_actors: list[ActorView] = []
         self._logs: dict[str, list[LogRecord]] = defaultdict(list)

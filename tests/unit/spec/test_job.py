@@ -221,8 +221,7 @@ def test_normal_form(given: dict[str, Any], field: str, expected: Any) -> None:
             {"resources": {"gpu": {"count": 1}}},
             '$.resources.gpu unknown key "gpu"; known here: cpu',
         ),
-        ({"trigger": {"cron": "* * * * *"}}, '$.trigger.cron unknown key "cron"; known here: at, '),
-        ({"trigger": {"every": "5m"}}, '$.trigger.every unknown key "every"; known here: at, '),
+        ({"trigger": {"corn": "5m"}}, '$.trigger.corn unknown key "corn"; did you mean cron?'),
         (
             {"trigger": {"at": "2026-12-01T09:00:00"}},
             "$.trigger.at expected a moment with its zone",

@@ -1,0 +1,38 @@
+"""`trigger`: when a job is due, or what starts a job of its spec again and again."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from actors.core.spec.kinds import MOMENT, Field, Kind, durations, record
+from actors.core.spec.problems import Path, Problems
+from actors.core.spec.schedule import SCHEDULE, recurrence_of
+from actors.model.spec import Trigger
+
+__all__ = ["TRIGGER"]
+
+_ONCE: Final = {
+    "at": Field("at_ms", MOMENT, "due at this moment (RFC 3339, with its zone)"),
+    **durations(
+        "delay", "delay_ms", "due this long after it was submitted", least_ms=0, default=""
+    ),
+}
+_MAPPING: Final = record({**_ONCE, **SCHEDULE}, dict)
+
+
+def _read(value: Any, path: Path, problems: Problems) -> Trigger | None:
+    found: dict[str, Any] | None = _MAPPING.read(value, path, problems)
+    if found is None:
+        return None
+    once = {target: found.pop(target) for target in ("at_ms", "delay_ms") if target in found}
+    recurring = [key for key in value if key in SCHEDULE and value[key] is not None]
+    if not recurring:
+        return Trigger(**once)
+    for key in _ONCE:
+        if value.get(key) is not None:
+            problems.add((*path, key), f"{key} makes one job, {recurring[0]} many; give one")
+    recurrence = recurrence_of(found, value, path, problems)
+    return Trigger(recurrence=recurrence) if recurrence is not None else None
+
+
+TRIGGER: Final = Kind(_MAPPING.schema, _read)
