@@ -17,7 +17,7 @@ import msgspec
 from actors import addresses
 from actors.core.cluster_clock import ClusterClock
 from actors.core.consensus.group import Alive
-from actors.core.failure_detector import LATE_MS, FailureDetector
+from actors.core.failure_detector import FailureDetector
 from actors.core.heartbeat import CLOCK_SKEW, ISOLATED, UPGRADE_NEEDED, Heartbeat
 from actors.core.leadership import take_lead
 from actors.core.level import level_of, raise_level
@@ -139,10 +139,6 @@ class Detector(StoreActor):
     @handles(_Tick)
     def tick(self, message: _Tick, context: Context) -> Effects:
         """Time has passed."""
-        late_ms = self._now_ms() - self._core.due_ms
-        if late_ms > LATE_MS and not self._is_alone:
-            late_s = late_ms / 1000
-            _log.warning("this node stood still for %.1f s: it suspects nobody for that", late_s)
         return self._pass_time()
 
     def _pass_time(self) -> Iterator[Effect]:
@@ -213,6 +209,10 @@ class Detector(StoreActor):
         """Write `Peers`."""
         core, clock, peers = self._core, self._time, self._peers
         clock.tick()
+        still_ms = core.take_stood_still_ms()
+        if still_ms and not self._is_alone:
+            still_s = still_ms / 1000
+            _log.warning("this node stood still for %.1f s: it suspects nobody for that", still_s)
         since_ms = core.isolated_since_ms(now_ms)
         if since_ms is None:
             self._is_cut_off = False

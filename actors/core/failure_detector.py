@@ -50,6 +50,7 @@ class FailureDetector:
         self._reports: dict[str, _Report] = {}
         self._began_ms = now_ms
         self._woke_ms: int | None = None
+        self._stood_still_ms = 0
         self._next_beat_ms = now_ms
         self._due_ms = now_ms
         self._was_deaf = False
@@ -106,6 +107,7 @@ class FailureDetector:
     def _wake(self, now_ms: int) -> None:
         """Restart the timers when this node did not run when it should have (F3)."""
         if now_ms > self._due_ms + LATE_MS:
+            self._stood_still_ms = now_ms - self._due_ms
             self._restart(now_ms)
             self._began_ms = self._woke_ms = now_ms
         self._due_ms = max(self._due_ms, now_ms)
@@ -124,6 +126,11 @@ class FailureDetector:
     def has_just_woken(self, now_ms: int) -> bool:
         """Say whether heartbeats may still come that waited while this node stood still."""
         return self._woke_ms is not None and now_ms - self._woke_ms < self._interval_ms
+
+    def take_stood_still_ms(self) -> int:
+        """Return for how long this node has stood still since it was last asked, else 0."""
+        still_ms, self._stood_still_ms = self._stood_still_ms, 0
+        return still_ms
 
     def silent_ms(self, now_ms: int) -> dict[str, int]:
         """Return what the next heartbeat says: for how long each other was not heard.

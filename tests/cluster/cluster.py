@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from jobd.node.link_keys import LinkKeys
 from tests.bench.processes import tree
 from tests.cluster.network import Loopback, Network
 from tests.integration.node_process import NodeProcess, until
+from tests.ports import free_port
 
 __all__ = ["DEFAULTS", "TIMEOUT_S", "Cluster", "ClusterNode", "running"]
 
@@ -28,18 +28,12 @@ TIMEOUT_S = 2.5  # the failure timeout of tests, unless the environment given sa
 _READY_S = 120.0  # a machine that does much else takes its time with an import
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class ClusterNode(NodeProcess):
     """A node of a cluster at a host. Its ports stay the same when it restarts."""
 
     def __init__(self, name: str, data: Path, host: str, *args: str) -> None:
         self.name = name
-        chosen = {flag: _free_port() for flag in ("http", "cluster", "metrics")}
+        chosen = {flag: free_port() for flag in ("http", "cluster", "metrics")}
         ports = [f"--{flag}=127.0.0.1:{port}" for flag, port in chosen.items()]
         self.at = {flag: f"{host}:{port}" for flag, port in chosen.items()}
         super().__init__(data, "--name", name, "--log-level", "info", *ports, *args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.node_process import NodeProcess, running
+from tests.ports import free_port
 
 Start = Callable[..., NodeProcess]
 
@@ -19,13 +19,6 @@ def cluster_of(node: NodeProcess) -> str:
     """Return the address of a node's cluster port."""
     note = json.loads((node.data / "run" / "node.json").read_text())
     return str(note["cluster"])
-
-
-def free_port() -> int:
-    """Return a port of loopback that is free now: for a node that is to come back at the same."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 @pytest.fixture

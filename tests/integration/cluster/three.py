@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.node_process import NodeProcess, Refused, until
+from tests.ports import free_port
 
 __all__ = ["SLOW_S", "Three", "put", "read", "three"]
 
 SLOW_S = 60.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Three:

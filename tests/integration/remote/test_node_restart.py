@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import actors
 from actors.runtime.remote import process
 from tests.integration.node_process import running, until
 from tests.integration.remote.peer import peer
+from tests.ports import free_port
 from tests.unit.remote.actor_classes import Counter
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_names_and_calls_survive_a_restart_of_the_node(tmp_path: Path) -> None:

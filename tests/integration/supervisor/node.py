@@ -34,16 +34,25 @@ __all__ = [
     "records_of",
     "run",
     "shell",
+    "spooled",
     "text_of",
     "wait_gone",
 ]
 
 WAIT_S = 15.0
+# A supervisor ends whatever on the machine carries the mark of an attempt that its data directory
+# has lost. Real ids are unique; those of tests are by their process, which its children inherit.
+_RUN = os.environ.setdefault("JOBD_TEST_RUN", str(os.getpid()))
 F = TypeVar("F", bound=SupervisorFrame)
 
 
 def attempt(name: str) -> str:
-    return f"attempt/{name}/00000/0001"
+    return f"attempt/{name}-{_RUN}/00000/0001"
+
+
+def spooled(name: str) -> str:
+    """The directory of an attempt's spool, its control group too."""
+    return f"{name}-{_RUN}.00000.0001"
 
 
 def shell(script: str, **fields: Any) -> Launch:

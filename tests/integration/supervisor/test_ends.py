@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.core.supervisor_protocol import Ack, ExitRecord, Kill, Launch, Output, Signal, Start
-from tests.integration.supervisor.node import Node, attempt, is_alive, run, shell, text_of
+from tests.integration.supervisor.node import Node, attempt, is_alive, run, shell, spooled, text_of
 from tests.parts import need
 
 
@@ -61,7 +61,7 @@ def test_input_environment_and_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (await node.run(launch)).code == 0
         lines = text_of(tmp_path).decode().splitlines()
         assert lines[0] == '{"a":1}{"a":1}'
-        assert lines[1] == str(tmp_path / "spool" / "j.00000.0001" / "work")
+        assert lines[1] == str(tmp_path / "spool" / spooled("j") / "work")
         assert lines[2] == "0027"
         names = {line.split("=")[0] for line in lines[3:-1]}
         shell_own = {"PWD", "SHLVL", "_", "OLDPWD"}
@@ -234,7 +234,7 @@ def test_rlimits(tmp_path: Path) -> None:
     )
     end = one(tmp_path, shell(script, nofile=77, fsize_bytes=8192))
     assert text_of(tmp_path).startswith(b"77\n77\n")
-    assert (tmp_path / "spool" / "j.00000.0001" / "work" / "big").stat().st_size == 8192
+    assert (tmp_path / "spool" / spooled("j") / "work" / "big").stat().st_size == 8192
     assert end.code == 128 + signal.SIGXFSZ or end.signal == signal.SIGXFSZ
 
 

@@ -23,6 +23,7 @@ from tests.integration.supervisor.node import (
     records_of,
     run,
     shell,
+    spooled,
 )
 from tests.parts import need
 
@@ -97,7 +98,7 @@ def test_a_full_disk_ends_no_job_and_no_supervisor(small_disk: Path) -> None:
         held = await node.start(shell("sleep 0.3; exit 6", cwd="/"), "k")
         ballast = fill(small_disk)
         assert (await node.ended("k")).code == 6  # told, though it is not on disk
-        assert not (small_disk / "spool" / "k.00000.0001" / "exit").exists()
+        assert not (small_disk / "spool" / spooled("k") / "exit").exists()
         refused = await node.run(shell("true"), "r")
         assert (refused.reason, "make room" in refused.detail) == ("spawn", True)
         assert is_alive(node.welcome.pid)
@@ -113,7 +114,7 @@ def test_a_full_disk_ends_no_job_and_no_supervisor(small_disk: Path) -> None:
         told = [r.data.split() for r in records if r.stream == SUPERVISOR]
         assert sum(int(words[1]) for words in told) == end.log_dropped_bytes
         assert all(b" ".join(words).endswith(b"No space left on device") for words in told)
-        late = small_disk / "spool" / "k.00000.0001" / "exit"
+        late = small_disk / "spool" / spooled("k") / "exit"
         while not late.exists():
             await asyncio.sleep(0.05)
         for name in "jkr":

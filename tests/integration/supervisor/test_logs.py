@@ -10,7 +10,15 @@ from pathlib import Path
 from actors.backends.job_logs import JobLogs
 from actors.core.log_record import PARTIAL, SUPERVISOR, TRUNCATED
 from actors.core.supervisor_protocol import Ack, Launch, Output
-from tests.integration.supervisor.node import Node, attempt, records_of, run, shell, text_of
+from tests.integration.supervisor.node import (
+    Node,
+    attempt,
+    records_of,
+    run,
+    shell,
+    spooled,
+    text_of,
+)
 
 BURST = """
 import os, sys
@@ -133,7 +141,7 @@ def test_a_log_outlives_its_spool(tmp_path: Path) -> None:
             logs.archive(attempt(name))
             node.client.send(Ack(attempt(name)))
             assert attempt(name) not in await node.held()
-            assert not (tmp_path / "spool" / f"{name}.00000.0001").exists()
+            assert not (tmp_path / "spool" / spooled(name)).exists()
             assert logs.read(attempt(name)) == before
         logs.close()
         assert text_of(tmp_path, "small") == b"small\n"  # a new process finds them too

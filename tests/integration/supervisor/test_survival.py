@@ -33,6 +33,7 @@ from tests.integration.supervisor.node import (
     is_alive,
     run,
     shell,
+    spooled,
     text_of,
 )
 from tests.integration.supervisor.test_trees import daemon, need_cgroup
@@ -113,7 +114,7 @@ def test_kill_nine_the_supervisor(tmp_path: Path, memory_bytes: int) -> None:
         await node.until(lambda: node.lost)
         old = node.welcome
         assert is_alive(pid)
-        chunk = (tmp_path / "spool" / "j.00000.0001" / "000000000000.chunk").read_bytes()
+        chunk = (tmp_path / "spool" / spooled("j") / "000000000000.chunk").read_bytes()
         escaped = int(chunk.rpartition(b"\0")[2])
         node = await Node(tmp_path, 2).connect()
         try:

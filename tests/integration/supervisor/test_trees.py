@@ -16,6 +16,7 @@ from tests.integration.supervisor.node import (
     is_alive,
     run,
     shell,
+    spooled,
     text_of,
     wait_gone,
 )
@@ -52,7 +53,7 @@ def daemon(*how: str, memory_bytes: int = 0) -> Launch:
 
 def daemon_of_running(data: Path) -> int:
     """Return the pid that a running daemon() told."""
-    chunk = (data / "spool" / "j.00000.0001" / "000000000000.chunk").read_bytes()
+    chunk = (data / "spool" / spooled("j") / "000000000000.chunk").read_bytes()
     return int(chunk.rpartition(b"\0")[2])
 
 
@@ -177,7 +178,7 @@ def test_out_of_memory_is_told_from_a_kill(tmp_path: Path) -> None:
         end = await node.run(shell("kill -9 $$", memory_bytes=48 << 20), "self")
         assert (end.reason, end.signal) == ("signal", 9)
         for name in ("j", "below", "self"):
-            assert not list(Path("/sys/fs/cgroup").rglob(f"jobd/{name}.00000.0001"))
+            assert not list(Path("/sys/fs/cgroup").rglob(f"jobd/{spooled(name)}"))
 
     run(scenario, tmp_path)
 

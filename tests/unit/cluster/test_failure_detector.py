@@ -141,6 +141,7 @@ def test_a_late_detector_accuses_nobody(first: str) -> None:
         time.of.heard("b", {"a": 9_000, "c": 9_000}, late_ms)
         assert time.of.lost(late_ms) == {}
     time.of.tick(late_ms)
+    assert (time.of.take_stood_still_ms(), time.of.take_stood_still_ms()) == (LATE_MS + 5_000, 0)
     time.of.heard("b", {"a": 100, "c": 9_000}, late_ms + 1)
     assert time.of.lost(late_ms + 1) == {}
     assert time.of.alive(late_ms) == {"a", "b", "c"}
