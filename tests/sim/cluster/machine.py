@@ -28,6 +28,7 @@ from actors.model import keys
 from actors.model.node import NodeRecord
 from actors.node_agent import NodeAgent
 from actors.run_log import RunLog
+from actors.schedule_home import ScheduleHome
 from actors.scheduler import Scheduler
 from actors.supervisor_link import LinkLost, SupervisorLink
 from actors.task_set import TaskSet
@@ -63,6 +64,8 @@ class Machine:
         self.history = SimHistory()
         self.incarnation = 0
         self.lives = 0
+        self.schedules = False  # whether its processes fire any
+        self.late_s: list[float] = []  # how late those that fired here were
         self.process: Process | None = None
 
     def _spawned(self, attempt: str) -> None:
@@ -162,6 +165,10 @@ class Process:
         self._spawn(addresses.HISTORY, lambda: History(state, self._history, self._sample))
         self._start_execution()
         self._spawn(addresses.HOME, lambda: Home(state, self.peers))
+        if machine.schedules:
+            self._spawn(
+                addresses.SCHEDULES, lambda: ScheduleHome(state, self.peers, machine.late_s.append)
+            )
 
     def _start_execution(self) -> None:
         state, parent = self.state, addresses.EXECUTION

@@ -35,6 +35,7 @@ from actors.model.node import NodeRecord
 from actors.node_agent import NodeAgent
 from actors.run_log import RunLog
 from actors.runtime import Faults, LoopHost, SimHost
+from actors.schedule_home import ScheduleHome
 from actors.scheduler import Scheduler
 from actors.supervisor_link import LinkLost, SupervisorLink
 from actors.task_set import TaskSet
@@ -152,6 +153,10 @@ class NodeSim:
         )
         self._spawn(addresses.HISTORY, lambda: History(state, self._history, _sample))
         self._spawn(addresses.HOME, lambda: Home(state, self.peers))
+        if machine.schedules:
+            self._spawn(
+                addresses.SCHEDULES, lambda: ScheduleHome(state, self.peers, machine.late_s.append)
+            )
         self._start_execution()
 
     def _start_execution(self) -> None:
@@ -255,6 +260,8 @@ class Machine:
         self.history = SimHistory()
         self.history_rng = random.Random(f"{seed}/history")
         self.incarnation = 0
+        self.schedules = False  # whether its processes fire any
+        self.late_s: list[float] = []  # how late those that fired were
         self.node: NodeSim | None = None
 
     def next_incarnation(self) -> int:
