@@ -17,7 +17,7 @@ from jobd.api.gateway import RequestKey
 from tests.sim.node.simulation import Simulation
 
 _FIRED = 3
-_EVERY = 9  # boundary of a kill; with 1, which takes half a minute, at each of them
+_EVERY = 17  # boundary of a kill; with 1, which takes half a minute, at each of them
 
 
 def _spec(**recurrence: Any) -> JobSpec:
