@@ -169,15 +169,10 @@ class Ghost:
         if record.accepted_ballot and (
             old is None or old.accepted_ballot != record.accepted_ballot
         ):
-            self._accept(node, key, record.accepted_ballot, record.accepted_ts)
+            self._propose_at(key, record.accepted_ballot, record.accepted_ts, node)
         written.newest[key] = record
         if record.proposal:
             self._proposals.setdefault(key, {})[node] = record.proposal
-
-    def _accept(self, node: str, key: Key, ballot: int, ts: int) -> None:
-        self._propose_at(key, ballot, ts, node)
-        accepted = self._accepted.setdefault((key, ballot), set())
-        accepted.add(node)
 
     def _propose_at(self, key: Key, ballot: int, ts: int, who: str) -> None:
         """One value at a ballot, and after a decision at a lower one only that (I8)."""
@@ -204,6 +199,8 @@ class Ghost:
             if isinstance(record, records.Known):
                 key = (record.epoch, record.id)
                 written.known[key] = record
+                if record.accepted_ballot:  # what a disk refused or lost was never acknowledged
+                    self._accepted.setdefault((key, record.accepted_ballot), set()).add(node)
                 issued = (record.epoch, record.proposal)
                 if record.proposal and issued not in written.issued:
                     written.issued[issued] = record.id
