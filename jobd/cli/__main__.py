@@ -22,6 +22,7 @@ from jobd.cli.dev import dev
 from jobd.cli.discovery import Given
 from jobd.cli.event import event
 from jobd.cli.failure import CANCELLED, USAGE, Failure
+from jobd.cli.import_ import import_
 from jobd.cli.job import job
 from jobd.cli.job_create import run
 from jobd.cli.kv import kv
@@ -73,8 +74,8 @@ def cli(
 
 
 for command in (
-    actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, job, kv,
-    node, plan, run, schedule, secret, sql, status, store, token, top, validate,
+    actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, import_, job,
+    kv, node, plan, run, schedule, secret, sql, status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -97,6 +97,7 @@ LOCAL = {
         "the parent process of `jobd dev`",
     ),
     "diff": "plan_job beside get_job",
+    "import": "files only",
     "job wait": "get_job with wait=",
     "run": "submit_job, then stream_logs",
     "store export": "the data directory of a stopped node",
