@@ -7,7 +7,6 @@ that still runs is looked at when the feed shows that job's end.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
@@ -65,7 +64,6 @@ class ScheduleHome(StoreActor):
         self._waits: dict[str, tuple[str, ...]] = {}
         self._submitted: dict[str, Txn] = {}
         self.repairs = 0
-        self.missed: Counter[str] = Counter()  # by reason, decided here
 
     def on_start(self) -> Iterator[Effect]:
         """Derive the due index, then follow the feed."""
@@ -170,10 +168,10 @@ class ScheduleHome(StoreActor):
         return self.decide()
 
     def decided(self, entity: str, result: Result) -> Effects:
-        """Take the schedule's time anew; count what was decided, if it was here."""
+        """Take the schedule's time anew; say how late a fire was that was decided here."""
         txn = self._submitted.pop(entity, None)
         if txn is not None and isinstance(result, Committed):
-            self._count(txn)
+            self._observe(txn)
         self._due.set(entity, schedule.due_at(self.view, entity))
         return None
 
@@ -182,14 +180,11 @@ class ScheduleHome(StoreActor):
         self._submitted.pop(entity, None)
         self._due.set(entity, self.clock.now_ms())
 
-    def _count(self, txn: Txn) -> None:
+    def _observe(self, txn: Txn) -> None:
         for event in txn.events:
-            match event.type:
-                case "jobd:schedule:missed":
-                    self.missed[event.data["reason"]] += max(1, event.data["count"])
-                case "jobd:schedule:fired" if not event.data["reason"]:
-                    took_ms = self.clock.now_ms() - txn.now_ms
-                    self._observe_lateness((event.data["late_ms"] + took_ms) / 1000)
+            if event.type == "jobd:schedule:fired" and not event.data["reason"]:
+                took_ms = self.clock.now_ms() - txn.now_ms
+                self._observe_lateness((event.data["late_ms"] + took_ms) / 1000)
 
     # -- reconcile
 

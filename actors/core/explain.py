@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from actors.core import permits, placement
 from actors.core.job.accept import first_due_ms, first_state
 from actors.core.job.due import due_at
@@ -36,7 +38,8 @@ def explain(
 ) -> dict[str, Any] | None:
     """Return why a job is not running, or what it does; None when it is not in the view.
 
-    `{job, state, reason, detail, since_ms, reasons: [{code, message, ...}]}`, the reasons in the
+    `{job, state, reason, detail, since_ms, reasons: [{code, message, ...}]}`, with the `cause` of a
+    job that no request made, the reasons in the
     order in which a person would look at them; `nodes` lists what each node lacks. `ahead` is the
     number of better entries of the pending queue. Times are Unix milliseconds.
     """
@@ -51,6 +54,8 @@ def explain(
         "detail": job.detail,
         "since_ms": job.since_ms,
     }
+    if job.cause is not None:
+        answer["cause"] = msgspec.structs.asdict(job.cause)
     if job.cancel_ms and job.state not in TERMINAL:
         asked = f"its end was asked for ({job.cancel_reason}); waiting for its processes to end"
         return answer | {"reasons": [_reason("stopping", asked, since_ms=job.cancel_ms)]}

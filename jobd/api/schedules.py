@@ -38,6 +38,12 @@ EXAMPLE: Final = {
 }
 
 
+class ScheduleQuery(ListQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Schedules whose names begin with `prefix`."""
+
+    prefix: str = ""
+
+
 class SchedulePage(msgspec.Struct, frozen=True):
     """Schedules by name."""
 
@@ -117,11 +123,12 @@ class Backfilled(msgspec.Struct, frozen=True):
     idempotency_key: str
 
 
-async def list_schedules(call: Call[ListQuery, None]) -> Reply:
+async def list_schedules(call: Call[ScheduleQuery, None]) -> Reply:
     """List the schedules by name."""
     limit, after = call.query.limit, read_cursor(call.query)
     items: list[ScheduleView] = []
-    for key, entry in call.gateway.view.scan("schedule/", after and keys.schedule(after)):
+    prefix = keys.schedule(call.query.prefix)
+    for key, entry in call.gateway.view.scan(prefix, after and keys.schedule(after)):
         if len(items) == limit:
             return Reply(SchedulePage(items, make_cursor(items[-1].name, call.query)))
         items.append(view_of(keys.last(key), entry))
@@ -231,6 +238,8 @@ async def preview_schedule(call: Call[PreviewQuery, None]) -> Reply:
 
 def _check_put(name: str, spec: JobSpec) -> None:
     problems = []
+    if name == "upcoming":
+        problems.append(Problem("$.name", 0, 0, "upcoming is no name of a schedule"))
     if spec.name != name:
         problems.append(Problem("$.name", 0, 0, f"the schedule {name} has jobs of that name"))
     if spec.trigger.recurrence is None:
@@ -276,7 +285,7 @@ ROUTES: Final = (
         "read",
         list_schedules,
         "List the schedules",
-        query=ListQuery,
+        query=ScheduleQuery,
         returns=SchedulePage,
     ),
     Route(

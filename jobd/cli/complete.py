@@ -105,7 +105,7 @@ def _nodes(client: Client, typed: str) -> Iterator[Proposal]:
 
 
 def _schedules(client: Client, typed: str) -> Iterator[Proposal]:
-    for item in client.get("/schedules", limit=500)["items"]:
+    for item in client.get("/schedules", prefix=typed, limit=LIMIT)["items"]:
         yield item["name"], f"{item['state']}, next {item['next_at']}"
 
 

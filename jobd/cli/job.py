@@ -225,6 +225,8 @@ def _print_why(body: dict[str, Any]) -> None:
     """Print the state, what it waits for and until when, and what each node lacks for it."""
     cause = body["detail"] or body["reason"]
     click.echo(f"job/{body['job']} is {body['state']}" + (f": {cause}" if cause else ""))
+    if started_by := body.get("cause"):
+        click.echo(f"  started by {started_by['kind']} {started_by['id']}")
     for reason in body["reasons"]:
         until = f" ({moment(reason['due_ms'])})" if "due_ms" in reason else ""
         click.echo(f"  {reason['message']}{until}")

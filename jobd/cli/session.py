@@ -46,10 +46,17 @@ class Session:
         if not begun:
             raise Failure(
                 f"no job has the id or the name {reference!r}",
-                remedy="`jobctl job list` shows what there is.",
+                remedy=self._remedy(reference),
                 exit_code=NOT_FOUND,
             )
         return str(begun[0]["id"])
+
+    def _remedy(self, reference: str) -> str:
+        """What to do about a job that isn't there: a schedule's may not have come yet."""
+        upcoming = self.client.get("/schedules", prefix=reference, limit=1)["items"]
+        if upcoming and upcoming[0]["name"] == reference:
+            return f"`jobctl schedule get {reference}` says why its schedule has made none."
+        return "`jobctl job list` shows what there is."
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -63,6 +63,7 @@ class NodeMetrics:
 
     def observe_event(self, event: Event) -> None:
         """Count what an event says."""
+        self.schedules.observe_event(event)
         if not event.type.startswith("jobd:job:"):
             return
         entry = self._state.get(event.subject)

@@ -260,7 +260,6 @@ class Node:
             lambda: self._says.scheduler.queue_depth,
             lambda: actors[addresses.HOME].repairs + actors[addresses.SCHEDULES].repairs,
         )
-        self.metrics.schedules.serve(lambda: actors[addresses.SCHEDULES].missed)
         register(HistoryMetrics(self.host.clock, self._history, actors.present))
         usage = partial(disk_usage, self._directory.path)
         register(DiskMetrics(usage, lambda: actors[addresses.REPLICA].read_only))

@@ -57,3 +57,11 @@ def test_a_file_is_put_whenever_it_is_applied(tmp_path: Path, jobctl: Jobctl) ->
     assert (shown.code, "+    - 0 3 * * *" in shown.out.decode()) == (1, True)
     assert jobctl("schedule", "put", "nightly", "-f", str(file)).code == 0
     assert jobctl("diff", "-f", str(file)).code == 0
+
+
+def test_why_names_what_started_a_job_or_why_there_is_none(jobctl: Jobctl) -> None:
+    jobctl("job", "create", "nightly", "--cron", "30 2 * * *", "--", "true")
+    why = jobctl("job", "why", "nightly")
+    assert (why.code, "`jobctl schedule get nightly` says why" in why.err) == (66, True)
+    job_id = jobctl("schedule", "fire", "nightly").out.decode().strip()
+    assert "started by schedule nightly@2027-01-15T08" in jobctl("job", "why", job_id).out.decode()
