@@ -109,6 +109,22 @@ KV_KEYS: Final = 100_000  # further keys are refused with Busy (429)
 IDEMPOTENCY_TTL_S: Final = 24 * 3600  # then the key may be used anew
 MINTED_KEY_TTL_S: Final = 60  # of a key that the server minted, for a write that makes no job
 
+# -- pipelines
+PIPELINES: Final = 10_000  # further ones are refused with Busy (429)
+PIPELINE_STEPS: Final = 1_000  # of one pipeline, `finally` included; refused with InvalidSpec
+PIPELINE_BYTES: Final = 512 * 1024  # of a definition in its normal form; refused with TooLarge
+DEFINITION_CHUNK_BYTES: Final = 48 * 1024  # of a definition in one key; the rest is in the next
+EXPRESSION_BYTES: Final = 4 * 1024  # of `depends` and `if`; refused with InvalidSpec
+EXPRESSION_DEPTH: Final = 32  # likewise
+MAP_ITEMS: Final = 10_000  # of the list of a `map`; the step fails with reason `map`
+RUNS_OPEN: Final = 10_000  # further ones are refused with Busy (429)
+RUN_INPUT_BYTES: Final = 48 * 1024  # refused with TooLarge (413)
+REUSED_RUNS: Final = 16  # a rerun of reruns may reuse steps of; then it is refused with Conflict
+ADVANCE_OPS: Final = 400  # of one step of a run; the rest is in the next transaction
+ADVANCE_BYTES: Final = 640 * 1024  # likewise; the last job may go over it
+TERMINAL_KEEP_STEPS: Final = 50_000  # likewise, while there are more steps than this
+TERMINAL_KEEP_RUNS: Final = 5_000  # the oldest ended runs are evicted first, with their jobs
+
 # -- job logs
 LOG_LINE_BYTES: Final = 256 * 1024  # a longer line is cut into pieces, marked as such
 LOG_ATTEMPT_BYTES: Final = 256 * 1024 * 1024  # the rest is dropped with a visible marker

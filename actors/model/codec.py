@@ -17,6 +17,8 @@ from actors.model.join_token import JoinToken
 from actors.model.leader import Leader
 from actors.model.level import Level
 from actors.model.node import NodeRecord
+from actors.model.pipeline import Definition, Pipeline
+from actors.model.run import Run, RunSlot, Step
 from actors.model.schedule import Schedule
 from actors.model.secret import SealKey, Secret
 from actors.model.session import Session
@@ -32,6 +34,7 @@ NOUNS: Final[dict[str, Any]] = {
     "clientkey": ClientKey,
     "closed": bool,
     "cluster": Leader | Level,
+    "definition": Definition | bytes,
     "idempotency": IdempotencyKey,
     "job": Job,
     "jointoken": JoinToken,
@@ -39,11 +42,15 @@ NOUNS: Final[dict[str, Any]] = {
     "node": NodeRecord,
     "output": Output,
     "permit": Permit,
+    "pipeline": Pipeline,
+    "run": Run,
+    "runslot": RunSlot,
     "schedule": Schedule,
     "sealkey": SealKey,
     "secret": Secret,
     "session": Session,
     "spec": JobSpec,
+    "step": Step,
     "task": Task,
     "template": JobSpec,
     "token": Token,

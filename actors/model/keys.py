@@ -12,6 +12,8 @@ __all__ = [
     "client_key",
     "closed",
     "cluster",
+    "definition",
+    "definition_chunk",
     "idempotency",
     "job",
     "join_token",
@@ -23,6 +25,10 @@ __all__ = [
     "outputs_of",
     "permit",
     "permits_of",
+    "pipeline",
+    "run",
+    "run_slot",
+    "run_slots_of",
     "schedule",
     "seal_key",
     "seal_key_generation",
@@ -30,6 +36,9 @@ __all__ = [
     "secret",
     "session",
     "spec",
+    "step",
+    "step_parts",
+    "steps_of",
     "task",
     "tasks_of",
     "template",
@@ -106,6 +115,52 @@ def permit(key_hash: str, i: int) -> str:
 def permits_of(key_hash: str) -> str:
     """The prefix of a concurrency key's held permits."""
     return f"permit/{key_hash}/"
+
+
+def pipeline(name: str) -> str:
+    """A pipeline by its name."""
+    return f"pipeline/{name}"
+
+
+def definition(digest: str) -> str:
+    """The head of a definition, by the digest of its bytes."""
+    return f"definition/{digest}"
+
+
+def definition_chunk(digest: str, i: int) -> str:
+    """A piece of a definition's bytes."""
+    return f"definition/{digest}/{i:03d}"
+
+
+def run(run_id: str) -> str:
+    """One run of a pipeline."""
+    return f"run/{run_id}"
+
+
+def step(run_id: str, name: str, index: int | None = None) -> str:
+    """A step of a run, or the member of a mapped one."""
+    return f"step/{run_id}/{name}" if index is None else f"step/{run_id}/{name}/{index:05d}"
+
+
+def steps_of(run_id: str) -> str:
+    """The prefix of a run's steps."""
+    return f"step/{run_id}/"
+
+
+def step_parts(key: str) -> tuple[str, str, int | None]:
+    """Return (run id, step, index of a member or None) of a step's key."""
+    _, run_id, name, *index = key.split("/")
+    return run_id, name, int(index[0]) if index else None
+
+
+def run_slot(key_hash: str, i: int) -> str:
+    """One of the runs that a concurrency limit lets go."""
+    return f"runslot/{key_hash}/{i:05d}"
+
+
+def run_slots_of(key_hash: str) -> str:
+    """The prefix of a limit's runs that go."""
+    return f"runslot/{key_hash}/"
 
 
 def session(node_id: str) -> str:

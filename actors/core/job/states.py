@@ -17,7 +17,7 @@ import msgspec
 
 from actors.model.job import Job, JobState, Progress, Task
 
-__all__ = ["ATTEMPT", "JOB", "NEW", "TASK", "Transition", "first", "move"]
+__all__ = ["ATTEMPT", "JOB", "NEW", "TASK", "Transition", "first", "move", "rows"]
 
 NEW: Final = "new"  # the state of a record that is not there yet
 
@@ -30,7 +30,7 @@ class Transition(NamedTuple):
     target: str
 
 
-def _rows(table: str) -> tuple[Transition, ...]:
+def rows(table: str) -> tuple[Transition, ...]:
     """Read `sources cause targets` lines, alternatives separated by `|`."""
     return tuple(
         Transition(source, cause, target)
@@ -41,7 +41,7 @@ def _rows(table: str) -> tuple[Transition, ...]:
     )
 
 
-JOB: Final = _rows("""
+JOB: Final = rows("""
     new                        accept   scheduled|waiting|pending|running
     scheduled                  due      waiting|pending
     waiting                    admit    pending
@@ -61,7 +61,7 @@ JOB: Final = _rows("""
     scheduled|waiting|pending  expire   expired
 """)
 
-TASK: Final = _rows("""
+TASK: Final = rows("""
     new                fan_out  pending
     scheduled          due      pending
     pending            claim    running
@@ -76,7 +76,7 @@ TASK: Final = _rows("""
 """)
 
 # An attempt's key is there while it runs; what became of it stands in the summary of its record.
-ATTEMPT: Final = _rows("""
+ATTEMPT: Final = rows("""
     new      claim    running
     running  exit     succeeded|failed
     running  kill     cancelled|preempted

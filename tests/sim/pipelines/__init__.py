@@ -1,0 +1,1 @@
+"""Runs of random pipelines under random schedules of crashes, against an independent oracle."""
