@@ -35,13 +35,14 @@ class UnreadableError(Exception):
 class Reading:
     """What a reader leaves behind: where each value stands and what is wrong so far.
 
-    `as_written` names the top-level keys whose plain YAML scalars stay text as they are written:
-    `1.10` in an environment is no number.
+    `as_written` names the keys whose plain YAML scalars stay text as they are written: `1.10` in an
+    environment is no number. They are keys at this depth: 0 is the top.
     """
 
-    def __init__(self, text: str, as_written: frozenset[str]) -> None:
+    def __init__(self, text: str, as_written: frozenset[str], depth: int = 0) -> None:
         self.text = text
         self.as_written = as_written
+        self.depth = depth
         self.problems = Problems()
         self._offsets: dict[Path, int] = {}
         self._marks = 0
@@ -77,7 +78,9 @@ class Document(NamedTuple):
     reading: Reading
 
 
-def read_document(source: bytes, filename: str, as_written: frozenset[str]) -> Document:
+def read_document(
+    source: bytes, filename: str, as_written: frozenset[str], depth: int = 0
+) -> Document:
     """Read JSON or YAML.
 
     Raises InvalidSpec (with one problem: where it stops making sense) and TooLarge.
@@ -87,7 +90,7 @@ def read_document(source: bytes, filename: str, as_written: frozenset[str]) -> D
             f"the spec is {len(source)} bytes; SPEC_FILE_BYTES is {SPEC_FILE_BYTES}",
             remedy="Keep large inputs in files that the job reads.",
         )
-    reading = Reading("", as_written)
+    reading = Reading("", as_written, depth)
     try:
         reading.text = source.decode("utf-8").removeprefix("\ufeff")
         return _read(reading, filename)
@@ -114,7 +117,7 @@ def _read(reading: Reading, filename: str) -> Document:
     try:
         return _document(read_json, reading)
     except UnreadableError as json_error:
-        flow = Reading(reading.text, reading.as_written)
+        flow = Reading(reading.text, reading.as_written, reading.depth)
         try:
             return _document(read_yaml, flow)
         except UnreadableError:

@@ -27,7 +27,7 @@ from actors.limits import ARGV_BYTES, DURATION_MS, ENV_BYTES, SPEC_BYTES
 from actors.model.codec import encode
 from actors.model.spec import Concurrency, JobSpec, NodeLost, Trigger
 
-__all__ = ["job_from_mapping", "parse_job"]
+__all__ = ["job_from_mapping", "parse_job", "read_job"]
 
 Values = dict[str, Any]
 
@@ -75,7 +75,7 @@ def _accept(value: Any, problems: Problems, place: Place, now_ms: int) -> JobSpe
     spec = None
     try:
         if type(value) is dict:
-            spec = _normal(value, problems, now_ms)
+            spec = read_job(value, problems, now_ms)
         else:
             problems.add((), f"expected a mapping with name and type, got {shown(value)}")
     except TooManyProblemsError:
@@ -91,7 +91,8 @@ def _accept(value: Any, problems: Problems, place: Place, now_ms: int) -> JobSpe
     return spec
 
 
-def _normal(obj: Values, problems: Problems, now_ms: int) -> JobSpec | None:
+def read_job(obj: Values, problems: Problems, now_ms: int) -> JobSpec | None:
+    """Read a mapping; adds its problems and returns None when there are any."""
     type_ = obj.get("type")
     if type(type_) is not str or type_ not in OWN:
         type_ = ""  # of another type nothing is known: any key may be right

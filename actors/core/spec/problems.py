@@ -55,22 +55,29 @@ class Problems:
             raise TooManyProblemsError
         self._found[path] = message
 
+    def take(self, other: Problems, where: Path) -> None:
+        """Add the problems of a part that lies at `where`. Raises TooManyProblemsError."""
+        for path, message in other._found.items():
+            self.add((*where, *path), message)
+
+    def listed(self, place: Place) -> list[Problem]:
+        """Return them in the order of the text."""
+        listed = [Problem(format_path(p), *place(p), message) for p, message in self._found.items()]
+        listed.sort(key=lambda problem: (problem.line, problem.column))
+        return listed
+
     def clean(self, *keys: str) -> bool:
         """Say whether nothing was found under these top-level keys."""
         return not any(path[:1] == (key,) for path in self._found for key in keys)
 
-    def raise_if_any(self, place: Place) -> None:
+    def raise_if_any(self, place: Place, page: str = "job-spec") -> None:
         """Raise InvalidSpec with every problem, in the order of the text."""
         if not self._found:
             return
-        listed = [
-            Problem(format_path(path), *place(path), message)
-            for path, message in self._found.items()
-        ]
-        listed.sort(key=lambda problem: (problem.line, problem.column))
+        listed = self.listed(place)
         if len(listed) == SPEC_PROBLEMS:
             listed.append(Problem("$", 0, 0, f"the search ended after {SPEC_PROBLEMS} problems"))
-        raise InvalidSpec(listed, remedy="`docs/reference/job-spec.md` lists every key.")
+        raise InvalidSpec(listed, remedy=f"`docs/reference/{page}.md` lists every key.")
 
 
 def format_path(path: Path) -> str:

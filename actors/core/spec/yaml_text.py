@@ -141,7 +141,8 @@ class _Builder:
             return text
         if text in _NULLS:
             return None
-        if path[:1] and path[0] in self._reading.as_written:
+        depth = self._reading.depth
+        if len(path) > depth and path[depth] in self._reading.as_written:
             return text
         if text in _BOOLEANS:
             return _BOOLEANS[text]

@@ -1,0 +1,1 @@
+"""Pipelines: their specs, their names, their doors."""
