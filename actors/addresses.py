@@ -23,6 +23,7 @@ __all__ = [
     "LOG",
     "PEER_DOOR",
     "REPLICA",
+    "RUNS",
     "RUN_LOG",
     "SCHEDULER",
     "SCHEDULES",
@@ -30,6 +31,7 @@ __all__ = [
     "SNAPSHOTS",
     "SUPERVISOR",
     "WAKEUPS",
+    "pipeline_run",
     "slot",
     "task_set",
 ]
@@ -53,12 +55,18 @@ LOG: Final = "/log"
 PEER_DOOR: Final = "/peer_door"
 REPLICA: Final = "/replica"
 RUN_LOG: Final = "/run_log"
+RUNS: Final = "/runs"
 SCHEDULER: Final = "/scheduler"
 SCHEDULES: Final = "/schedules"
 SEAL_KEYS: Final = "/seal_keys"
 SNAPSHOTS: Final = "/snapshots"
 SUPERVISOR: Final = "/supervisor"
 WAKEUPS: Final = "/wakeups"
+
+
+def pipeline_run(run_id: str) -> str:
+    """The entity that advances one run of a pipeline."""
+    return f"/run/{run_id}"
 
 
 def slot(index: int) -> str:

@@ -215,6 +215,7 @@ class ExecutorSlot(LoopActor):
         self._sent = "start"
         assert self._spec is not None, "Begin brought the spec"
         job_id, index, n = keys.attempt_parts(self.attempt)
+        entry = self._view.get(keys.job(job_id))
         what = launch(
             self._spec,
             self._open_secret,
@@ -225,6 +226,8 @@ class ExecutorSlot(LoopActor):
             fence=self._fence,
             node=self._name,
             trace=self._span(job_id),
+            run=entry.noun.run if entry is not None else "",
+            step=entry.noun.step if entry is not None else "",
         )
         yield Tell(addresses.SUPERVISOR, Start(self.attempt, self._fence, what))
 

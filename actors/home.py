@@ -124,6 +124,8 @@ class Home(StoreActor):
             self._permit_changed(change.key.split("/")[1])
         elif change.key.startswith("session/"):
             self._session_changed(keys.last(change.key))
+        elif change.deleted and change.key.startswith("run/"):
+            self._retention.release(keys.last(change.key))
         return None
 
     def _take(self, key: str) -> None:
@@ -151,7 +153,7 @@ class Home(StoreActor):
         if spec.noun.concurrency:
             self._line_up(job_id, record, spec.noun)
         if record.state in TERMINAL:
-            self._retention.add(job_id, record.since_ms)
+            self._retention.add(job_id, record.since_ms, job.held_by(self.view, record))
             return
         if record.tasks > 1:
             self._sets.setdefault(job_id, [])

@@ -1,4 +1,4 @@
-"""The actor that wakes whoever waits at a door: for a job, for a job's log, for any commit.
+"""The actor that wakes whoever waits at a door: for a job, its log, a run, for any commit.
 
 A waiter is woken when something of its subject may have changed, and then looks for itself: one
 wake-up too many costs a look, none is lost, because a waiter registers before it looks.
@@ -20,7 +20,7 @@ ANYTHING = ""
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """Call `wake` (on the loop) whenever this job, or with ANYTHING the state, may have changed."""
+    """Call `wake` (on the loop) whenever this job or run may have changed; ANYTHING: the state."""
 
     job_id: str
     wake: Callable[[], None]
@@ -77,9 +77,9 @@ class Wakeups(StoreActor):
             self._wake(subject)
 
     def changed(self, change: Change) -> Effects:
-        """Wake who waits for the job that this key belongs to."""
+        """Wake who waits for the job or the run that this key belongs to."""
         kind, _, rest = change.key.partition("/")
-        if kind in ("job", "task", "attempt", "output"):
+        if kind in ("job", "task", "attempt", "output", "run", "step"):
             self._wake(rest.partition("/")[0])
         return None
 

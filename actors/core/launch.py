@@ -44,8 +44,12 @@ def launch(
     fence: int,
     node: str,
     trace: SpanContext,
+    run: str = "",
+    step: str = "",
 ) -> Launch:
     """Return what to spawn for an attempt of a command job, its secrets opened.
+
+    `run` and `step` are what the job is a part of, if it is.
 
     Where one can't be had, or the supervisor is of an earlier release and does not mask
     (`masks`), it is a launch that the supervisor registers and refuses: nothing is ever spawned
@@ -60,6 +64,7 @@ def launch(
         environment={
             "TRACEPARENT": trace.traceparent,  # a spec may name another
             **_environment(spec, job_id, task_index, n, fence, node),
+            **({"JOBD_RUN_ID": run, "JOBD_STEP": step} if run else {}),
         },
         cwd=spec.cwd,
         user=spec.user,

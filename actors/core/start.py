@@ -1,4 +1,4 @@
-"""What a fire, an event, a webhook or a hook starts: a job of a template.
+"""What a fire, an event, a webhook or a hook starts: a job of a template, or a pipeline's run.
 
 Rules of this file:
 S1  The transaction is merged with its cause's own checks and ops, so that what was started and that
@@ -26,6 +26,7 @@ from actors.model import keys
 from actors.model.cause import Cause
 from actors.model.idempotency import hash_key
 from actors.model.job import TERMINAL
+from actors.model.run import RUN_TERMINAL
 from actors.model.spec import Concurrency, JobSpec
 from actors.model.target import Target
 
@@ -35,7 +36,10 @@ _NOWHERE: Final = (0, 0)
 
 
 class Refused(NamedTuple):
-    """Nothing starts. `reason`: `cause_depth`, `no_template`, `input`, `duplicate`."""
+    """Nothing starts. `reason`: `cause_depth`, `no_template`, `input`, `duplicate`.
+
+    Of a pipeline: `pipeline` (there is none), `inputs`.
+    """
 
     reason: str
     detail: str
@@ -62,6 +66,20 @@ def start(
             "cause_depth",
             f"the chain of causes is longer than CAUSE_DEPTH ({limits.CAUSE_DEPTH}): a loop",
         )
+    if target.kind == "pipeline":
+        from actors.core.dag import NotBegun, trigger  # they read specs, and those know schedules
+
+        begun = trigger(
+            view,
+            target.name,
+            run_id=new_id,
+            inputs=given_input,
+            now_ms=now_ms,
+            cause=cause,
+            principal=principal,
+            trace=trace,
+        )
+        return Refused(begun.reason, begun.detail) if isinstance(begun, NotBegun) else begun
     key = keys.template(target.name)
     template = view.get(key)
     if template is None:
@@ -90,13 +108,21 @@ def start(
 
 def is_open(view: View, target: Target, started: str) -> bool:
     """Say whether the job or run that a target started has not ended."""
+    if target.kind == "pipeline":
+        run = view.get(keys.run(started))
+        return run is not None and run.noun.state not in RUN_TERMINAL
     entry = view.get(keys.job(started))
     return entry is not None and entry.noun.state not in TERMINAL
 
 
 def end(view: View, target: Target, started: str, now_ms: int) -> Txn | None:
     """Return what asks for the end of a job or run that a target started, None when it has."""
-    return cancel(view, started, "the next one starts", now_ms)
+    reason = "the next one starts"
+    if target.kind == "pipeline":
+        from actors.core.dag import stop  # as above
+
+        return stop(view, started, reason, now_ms)
+    return cancel(view, started, reason, now_ms)
 
 
 def _with_input(template: JobSpec, given: Any) -> JobSpec | Refused:

@@ -10,7 +10,7 @@ from actors.core.job.accept import KeyUse, accept, first_due_ms, first_state, re
 from actors.core.job.cancel import cancel
 from actors.core.job.claim import Claimant, Wait, claim
 from actors.core.job.due import due, due_at
-from actors.core.job.evict import Retention, evict
+from actors.core.job.evict import Retention, evict, held_by
 from actors.core.job.finish import (
     Ending,
     after_attempt,
@@ -63,6 +63,7 @@ __all__ = [
     "finish",
     "first_due_ms",
     "first_state",
+    "held_by",
     "job_span",
     "lose",
     "loss_due_at",

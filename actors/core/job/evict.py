@@ -4,8 +4,9 @@ Rules of this file:
 E1  A bucket of ids is closed before the first of its jobs is deleted; never the running one (B3).
 E2  at(job) for every job that loses a record. A fan-out that is larger than a transaction loses its
     tasks first; its job goes last, so that what is left is always found.
-E3  Nothing refers to a job by its key: `retry_of` is a name. The day that an open record refers to
-    another, it touches that one (R10) and an eviction looks for it.
+E3  The job of a step stays as long as the record of its run, which refers to it; whoever lets an
+    open run refer to an ended one puts that one again (R10). Beside that nothing refers to a job by
+    its key: `retry_of` is a name.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from actors.core import buckets
 from actors.core.store.txn import Check, Op, Txn, at
 from actors.core.view import View
 from actors.model import keys
-from actors.model.job import TERMINAL
+from actors.model.job import TERMINAL, Job
 
-__all__ = ["Retention", "evict"]
+__all__ = ["Retention", "evict", "held_by"]
 
 
 def evict(view: View, job_ids: Iterable[str], *, now_ms: int) -> Txn | None:
@@ -34,7 +35,10 @@ def evict(view: View, job_ids: Iterable[str], *, now_ms: int) -> Txn | None:
         (job_id, entry.revision)
         for job_id in job_ids
         for entry in [view.get(keys.job(job_id))]
-        if entry is not None and entry.noun.state in TERMINAL and buckets.is_over(job_id, now_ms)
+        if entry is not None
+        and entry.noun.state in TERMINAL
+        and not held_by(view, entry.noun)
+        and buckets.is_over(job_id, now_ms)
     ]
     unclosed = [job_id for job_id, _ in going if not buckets.is_closed(view, job_id)]
     if unclosed:
@@ -51,6 +55,11 @@ def evict(view: View, job_ids: Iterable[str], *, now_ms: int) -> Txn | None:
         if len(gone) > room:
             break
     return Txn(tuple(checks), tuple(ops), now_ms=now_ms) if ops else None
+
+
+def held_by(view: View, job: Job) -> str:
+    """Return the run whose record keeps a job, "" for none (E3)."""
+    return job.run if job.run and view.get(keys.run(job.run)) is not None else ""
 
 
 def _keys_of(view: View, job_id: str, limit: int) -> Iterator[str]:
@@ -79,13 +88,16 @@ class Retention:
         self._keep_jobs = keep_jobs
         self._ended_ms: dict[str, int] = {}
         self._order: SortedList = SortedList()
+        self._held: dict[str, dict[str, int]] = {}  # run → its ended jobs, by their ends
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def add(self, job_id: str, ended_ms: int) -> None:
-        """Add a job that became terminal; again is the same."""
-        if job_id not in self._ended_ms:
+    def add(self, job_id: str, ended_ms: int, run_id: str = "") -> None:
+        """Add a job that became terminal; again is the same. It waits while a run holds it."""
+        if run_id:
+            self._held.setdefault(run_id, {})[job_id] = ended_ms
+        elif job_id not in self._ended_ms:
             self._ended_ms[job_id] = ended_ms
             self._order.add((ended_ms, job_id))
 
@@ -94,6 +106,11 @@ class Retention:
         ended_ms = self._ended_ms.pop(job_id, None)
         if ended_ms is not None:
             self._order.remove((ended_ms, job_id))
+
+    def release(self, run_id: str) -> None:
+        """A run has gone: its jobs may go from now on."""
+        for job_id, ended_ms in self._held.pop(run_id, {}).items():
+            self.add(job_id, ended_ms)
 
     def next_ms(self) -> int | None:
         """When the oldest is too old, None when there is none."""

@@ -1,6 +1,7 @@
 """Schedules as pure decisions: when a recurrence fires, and what becomes of each nominal time."""
 
 from actors.core.schedule.define import (
+    Parts,
     backfill,
     define_schedule,
     delete_schedule,
@@ -11,6 +12,7 @@ from actors.core.schedule.define import (
 from actors.core.schedule.fire import due, due_at
 
 __all__ = [
+    "Parts",
     "backfill",
     "define_schedule",
     "delete_schedule",

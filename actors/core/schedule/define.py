@@ -20,7 +20,7 @@ from actors.model.recurrence import Recurrence
 from actors.model.schedule import Backfill, Schedule
 from actors.model.target import Target
 
-__all__ = ["backfill", "define_schedule", "delete_schedule", "fire_now", "pause", "resume"]
+__all__ = ["Parts", "backfill", "define_schedule", "delete_schedule", "fire_now", "pause", "resume"]
 
 _COUNTED = 64
 Parts = tuple[tuple[Check, ...], tuple[Op, ...], tuple[EventDraft, ...]]

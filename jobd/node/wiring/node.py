@@ -73,6 +73,7 @@ from jobd.node.wiring.cluster import Told, start_cluster, start_replica
 from jobd.node.wiring.disk import open_disk
 from jobd.node.wiring.execution import start_execution, supervisor_port
 from jobd.node.wiring.links import NodeLinks
+from jobd.node.wiring.pipelines import start_pipelines
 from jobd.node.wiring.port_keys import join_keys, open_keys
 from jobd.node.wiring.seal_box import open_seal_box
 from jobd.node.wiring.view import NodeSays
@@ -195,6 +196,7 @@ class Node:
             addresses.SCHEDULES,
             lambda: ScheduleHome(state, self.peers, self.metrics.schedules.observe_lateness),
         )
+        start_pipelines(actors, self.host, state, self.peers, homes)
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         if self._config.cluster.enabled:  # before the agent, which waits for contact
             start_cluster(actors, *parts, peers=self.peers, clock=self._clock, says=self._saying)
@@ -258,7 +260,10 @@ class Node:
         self.metrics.serve(
             self.host,
             lambda: self._says.scheduler.queue_depth,
-            lambda: actors[addresses.HOME].repairs + actors[addresses.SCHEDULES].repairs,
+            lambda: sum(
+                actors[home].repairs
+                for home in (addresses.HOME, addresses.SCHEDULES, addresses.RUNS)
+            ),
         )
         register(HistoryMetrics(self.host.clock, self._history, actors.present))
         usage = partial(disk_usage, self._directory.path)

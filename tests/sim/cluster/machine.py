@@ -27,6 +27,8 @@ from actors.home import Home
 from actors.model import keys
 from actors.model.node import NodeRecord
 from actors.node_agent import NodeAgent
+from actors.pipeline_run import PipelineRun
+from actors.run_home import RunHome
 from actors.run_log import RunLog
 from actors.schedule_home import ScheduleHome
 from actors.scheduler import Scheduler
@@ -165,6 +167,12 @@ class Process:
         self._spawn(addresses.HISTORY, lambda: History(state, self._history, self._sample))
         self._start_execution()
         self._spawn(addresses.HOME, lambda: Home(state, self.peers))
+        self.host.entities(
+            at(name, addresses.pipeline_run("")),
+            lambda address: PipelineRun(state, keys.last(address), homes),
+            idle_s=_IDLE_S,
+        )
+        self._spawn(addresses.RUNS, lambda: RunHome(state, self.peers))
         if machine.schedules:
             self._spawn(
                 addresses.SCHEDULES, lambda: ScheduleHome(state, self.peers, machine.late_s.append)

@@ -33,6 +33,8 @@ from actors.model import keys
 from actors.model.ids import make_id
 from actors.model.node import NodeRecord
 from actors.node_agent import NodeAgent
+from actors.pipeline_run import PipelineRun
+from actors.run_home import RunHome
 from actors.run_log import RunLog
 from actors.runtime import Faults, LoopHost, SimHost
 from actors.schedule_home import ScheduleHome
@@ -153,6 +155,12 @@ class NodeSim:
         )
         self._spawn(addresses.HISTORY, lambda: History(state, self._history, _sample))
         self._spawn(addresses.HOME, lambda: Home(state, self.peers))
+        self.host.entities(
+            addresses.pipeline_run(""),
+            lambda key: PipelineRun(state, keys.last(key), homes),
+            idle_s=_IDLE_S,
+        )
+        self._spawn(addresses.RUNS, lambda: RunHome(state, self.peers))
         if machine.schedules:
             self._spawn(
                 addresses.SCHEDULES, lambda: ScheduleHome(state, self.peers, machine.late_s.append)
