@@ -25,12 +25,16 @@ from jobd.api import (
     kv,
     message,
     node_views,
+    pipelines,
+    run_views,
+    runs,
     schedule_views,
     schedules,
     secrets,
     tokens,
 )
 from jobd.client import Client, follow, node_operations
+from jobd.client.pipeline_sections import Pipelines, Runs
 from jobd.client.schedules import Schedules
 from jobd.client.sections import KeyValues, Members, Secrets, Tokens
 
@@ -51,6 +55,8 @@ SECTIONS: tuple[tuple[str, type, str], ...] = (
     ("client.tokens", Tokens, "tokens."),
     ("client.members", Members, "members."),
     ("client.schedules", Schedules, "schedules."),
+    ("client.pipelines", Pipelines, "pipelines."),
+    ("client.runs", Runs, "runs."),
 )
 MODULES: tuple[ModuleType, ...] = (
     actor_tree,
@@ -69,6 +75,9 @@ MODULES: tuple[ModuleType, ...] = (
     message,
     node_operations,
     node_views,
+    pipelines,
+    run_views,
+    runs,
     schedule_views,
     schedules,
     secrets,

@@ -21,7 +21,7 @@ from jobd.api.query import PageSize, ReadQuery
 from jobd.api.route import SSE, Route
 from jobd.api.stamp import Stamp, stamp
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "EventPageView", "JobEventQuery", "events_about"]
 
 PAGE_EVENTS: Final = 200
 RESERVED: Final = "jobd:"
@@ -104,8 +104,13 @@ async def list_job_events(call: Call[JobEventQuery, None]) -> Reply:
     """List the events of a job."""
     job_id = call.path("id")
     await view_of(call.gateway, job_id)
+    return await events_about(call, keys.job(job_id))
+
+
+async def events_about(call: Call[JobEventQuery, None], subject: str) -> Reply:
+    """Return a page of the events about one thing."""
     after = _after(call.query.after)
-    page = await events_of(call.gateway, after, call.query.limit, (), keys.job(job_id))
+    page = await events_of(call.gateway, after, call.query.limit, (), subject)
     return Reply(_page(page, call.query.limit))
 
 

@@ -23,6 +23,7 @@ from jobd.api.cluster_gateway import ClusterGateway
 from jobd.api.event_tail import EventTail
 from jobd.api.node_views import ActorView, NodeView
 from jobd.api.past import Past
+from jobd.api.pipeline_gateway import PipelineGateway
 from jobd.api.schedule_gateway import ScheduleGateway
 
 __all__ = [
@@ -253,6 +254,10 @@ class Gateway(Protocol):
 
     async def delete_secret(self, name: str, *, if_match: int | None = None) -> int:
         """Delete a secret. Raises NotFound, PreconditionFailed."""
+
+    @property
+    def pipelines(self) -> PipelineGateway:
+        """Pipelines and their runs."""
 
     @property
     def audit(self) -> Audit:

@@ -21,6 +21,7 @@ from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
 from jobd.client.artifact import Destination, Writer
 from jobd.client.async_calls import AsyncCalls
+from jobd.client.async_pipeline_sections import AsyncPipelines, AsyncRuns
 from jobd.client.async_schedules import AsyncSchedules
 from jobd.client.async_sections import AsyncKeyValues, AsyncMembers, AsyncSecrets, AsyncTokens
 from jobd.client.flow import mint_key, submit_and_wait, wait_flow
@@ -49,6 +50,8 @@ class AsyncClient(AsyncCalls):
         super().__init__(address, token=token, timeout_s=timeout_s)
         self.kv = AsyncKeyValues(self)
         self.secrets = AsyncSecrets(self)
+        self.pipelines = AsyncPipelines(self)
+        self.runs = AsyncRuns(self)
         self.tokens = AsyncTokens(self)
         self.members = AsyncMembers(self)
         self.schedules = AsyncSchedules(self)

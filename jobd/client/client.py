@@ -23,6 +23,7 @@ from jobd.client.calls import Calls
 from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
 from jobd.client.job_operations import JobLike, Spec
+from jobd.client.pipeline_sections import Pipelines, Runs
 from jobd.client.retry import TIMEOUT_S
 from jobd.client.schedules import Schedules
 from jobd.client.sections import KeyValues, Members, Secrets, Tokens
@@ -53,6 +54,8 @@ class Client(Calls):
         super().__init__(address, token=token, timeout_s=timeout_s)
         self.kv = KeyValues(self)
         self.secrets = Secrets(self)
+        self.pipelines = Pipelines(self)
+        self.runs = Runs(self)
         self.tokens = Tokens(self)
         self.members = Members(self)
         self.schedules = Schedules(self)

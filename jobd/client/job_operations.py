@@ -20,6 +20,7 @@ from jobd.client.operation import Operation, Query, nothing, operation, reads_as
 __all__ = [
     "JobLike",
     "Spec",
+    "body_of",
     "cancel_job",
     "delete_job",
     "explain_job",
@@ -58,7 +59,7 @@ def id_of(job: JobLike) -> str:
 
 def submit_job(spec: Spec, key: str) -> Operation[Accepted]:
     """Submit a job."""
-    return operation("submit_job", reads_as(Accepted), body=_body(spec), key=key)
+    return operation("submit_job", reads_as(Accepted), body=body_of(spec), key=key)
 
 
 def submit_batch(specs: Iterable[Mapping[str, Any]], key: str) -> Operation[BatchReply]:
@@ -69,7 +70,7 @@ def submit_batch(specs: Iterable[Mapping[str, Any]], key: str) -> Operation[Batc
 
 def plan_job(spec: Spec) -> Operation[Plan]:
     """Say what a spec would become."""
-    return operation("plan_job", reads_as(Plan), body=_body(spec))
+    return operation("plan_job", reads_as(Plan), body=body_of(spec))
 
 
 def list_jobs(query: Query, cursor: str | None, limit: int) -> Operation[JobPage]:
@@ -144,7 +145,7 @@ def stream_logs(job: JobLike, query: Query) -> Operation[None]:
     return operation("stream_logs", nothing, params={"id": id_of(job)}, query=query)
 
 
-def _body(spec: Spec) -> bytes:
+def body_of(spec: Spec) -> bytes:
     """Return a spec as the node reads it. A path is read here; a text is YAML or JSON itself."""
     if isinstance(spec, os.PathLike):
         return Path(spec).read_bytes()

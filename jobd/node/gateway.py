@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from actors import addresses, limits
-from actors.core.job import cancel, evict
+from actors.core.job import cancel, evict, held_by
 from actors.core.peers import Peers
 from actors.core.ports import ArtifactStore
 from actors.core.sealing import Vault
@@ -48,6 +48,7 @@ from jobd.node.actor_rows import ActorRows
 from jobd.node.contact import Contact
 from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.peer_reader import PeerReader
+from jobd.node.pipelines import NodePipelines
 from jobd.node.reads import Reads
 from jobd.node.repeats import Repeats
 from jobd.node.schedules import Schedules
@@ -129,6 +130,7 @@ class NodeGateway:
         self.audit = audit
         self.past = past
         reads = Reads(host, state, artifacts, self._others)
+        self.pipelines = NodePipelines(self._repeats, reads.wakeups)
         self.read_log = reads.log
         self.log_wakeups = reads.wakeups
         self.read_events = reads.events
@@ -201,6 +203,8 @@ class NodeGateway:
             check_match(revision_of(self._state, job_id, entry), if_match)
             if entry.noun.state not in TERMINAL:
                 raise Conflict(f"job {job_id} has not ended", remedy="cancel it first")
+            if run := held_by(self._state, entry.noun):
+                raise Conflict(f"job {job_id} is a step of run {run}", remedy="it goes with it")
             return evict(self._state, [job_id], now_ms=self._clock.now_ms())
 
         # A job's bucket is closed before its record goes, and only once it is past (ten seconds).

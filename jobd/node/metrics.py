@@ -36,6 +36,9 @@ class NodeMetrics:
         self._scheduled = self._counter("jobd_jobs_scheduled", "Jobs accepted")
         self._completed = self._counter("jobd_jobs_completed", "Jobs that succeeded")
         self._failed = self._counter("jobd_jobs_failed", "Jobs that failed")
+        self._pipelines = Counter(
+            "jobd_pipelines_started", "Runs of pipelines that began", registry=self.registry
+        )
         self._duration = Histogram(
             "jobd_job_duration_milliseconds",
             "From the first attempt's start to the job's end",
@@ -63,6 +66,8 @@ class NodeMetrics:
 
     def observe_event(self, event: Event) -> None:
         """Count what an event says."""
+        if event.type == "jobd:pipeline:started":
+            self._pipelines.inc()
         self.schedules.observe_event(event)
         if not event.type.startswith("jobd:job:"):
             return

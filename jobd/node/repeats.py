@@ -32,15 +32,15 @@ class _Replayed(NamedTuple):
 
 
 class Repeats:
-    """Makes each keyed write once."""
+    """Makes each keyed write once; with what it writes by, for who also writes without a key."""
 
     def __init__(
         self, state: State, writer: Writer, *, clock: Clock, new_id: Callable[[], str]
     ) -> None:
-        self._state = state
-        self._writer = writer
-        self._clock = clock
-        self._new_id = new_id
+        self.state = state
+        self.writer = writer
+        self.clock = clock
+        self.new_id = new_id
 
     async def write(
         self, decide: Callable[[], Txn], request: RequestKey, *, made: str = ""
@@ -51,16 +51,16 @@ class Repeats:
         """
         owner, key, ttl_s = request.owner, request.key, limits.IDEMPOTENCY_TTL_S
         if key is None:
-            key, ttl_s = self._new_id(), limits.MINTED_KEY_TTL_S
+            key, ttl_s = self.new_id(), limits.MINTED_KEY_TTL_S
         name = keys.idempotency(owner, hash_key(key))
 
         def decide_once() -> Txn | _Replayed:
-            now_ms = self._clock.now_ms()
-            held = self._state.get(name)
+            now_ms = self.clock.now_ms()
+            held = self.state.get(name)
             if held is not None and held.noun.expires_ms > now_ms:
                 check_body(key, held.noun.body_hash, request.body_hash)
                 return _Replayed(held.revision, held.noun.made)
-            check_room(self._state, owner)
+            check_room(self.state, owner)
             txn = decide()
             record = IdempotencyKey(made, request.body_hash, now_ms + ttl_s * 1000)
             free = absent(name) if held is None else at(name, held.revision)
@@ -68,7 +68,7 @@ class Repeats:
                 txn, checks=(*txn.checks, free), ops=(*txn.ops, (name, encode(record)))
             )
 
-        done = await self._writer.write(decide_once, owner=owner, key=key)
+        done = await self.writer.write(decide_once, owner=owner, key=key)
         if isinstance(done, _Replayed):
             return Written(done.revision, True, key), done.made
         return Written(done, False, key), made

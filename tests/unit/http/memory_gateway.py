@@ -63,6 +63,7 @@ from jobd.api.node_views import ActorView, NodeView
 from jobd.node.contact import Contact
 from jobd.node.node_cluster import ClusterSource, NodeCluster
 from jobd.node.node_view import node_view
+from jobd.node.pipelines import NodePipelines
 from jobd.node.repeats import Repeats, check_body
 from jobd.node.schedules import Schedules
 from jobd.node.writer import check_match
@@ -152,11 +153,12 @@ class MemoryGateway:
         clock = cast(Any, _Clock(self))
         contact = Contact(self.peers, clock, 5_000)
         writer = cast(Any, _Commits(self))
+        repeats = Repeats(self.state, writer, clock=clock, new_id=self.new_id)
         self.cluster = NodeCluster(
             self.state,
             self.peers,
             writer,
-            Repeats(self.state, writer, clock=clock, new_id=self.new_id),
+            repeats,
             contact,
             cast(Any, _Elsewhere(self)),
             clock=clock,
@@ -168,10 +170,11 @@ class MemoryGateway:
                 join_keys=lambda _: (b"", ""),
             ),
         )
+        self.pipelines = NodePipelines(repeats, self.log_wakeups)
         self.schedules = Schedules(
             self.state,
             writer,
-            Repeats(self.state, writer, clock=clock, new_id=self.new_id),
+            repeats,
             clock=clock,
             new_id=self.new_id,
             check=lambda spec: None,
