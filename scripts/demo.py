@@ -17,7 +17,7 @@ from typing import Any
 from jobd.cli.client import Client
 from jobd.cli.discovery import Given, discover
 from jobd.cli.failure import Failure
-from jobd.dev.demo import demo_jobs
+from jobd.dev.demo import PIPELINE, demo_jobs
 
 REPOSITORY = Path(__file__).parent.parent.absolute()
 
@@ -32,7 +32,8 @@ def main() -> int:
     try:
         client = find_node(node)
         if client is not None:
-            show(client, run_jobs(client))
+            run_id = begin_pipeline(client)
+            show(client, run_jobs(client), run_id)
         node.wait()
     except KeyboardInterrupt:
         print("\nstopping …", flush=True)
@@ -73,6 +74,18 @@ def find_node(node: subprocess.Popen[bytes]) -> Client | None:
     return None
 
 
+def begin_pipeline(client: Client) -> str:
+    """Put the demo pipeline and begin a run of it; return its id."""
+    path = f"/pipelines/{PIPELINE['name']}"
+    client.request("PUT", path, body=PIPELINE)
+    body = {"inputs": {"day": "today"}}
+    run_id: str = client.submit(f"{path}/trigger", body=body).json["run_id"]
+    print(
+        f"triggered {PIPELINE['name']:12} {run_id}  four steps, one of which may fail", flush=True
+    )
+    return run_id
+
+
 def run_jobs(client: Client) -> dict[str, dict[str, Any]]:
     """Submit all jobs at once, cancel the endless one, and return them as they ended."""
     ids = {}
@@ -89,12 +102,14 @@ def run_jobs(client: Client) -> dict[str, dict[str, Any]]:
     }
 
 
-def show(client: Client, jobs: dict[str, dict[str, Any]]) -> None:
-    """Print what became of the jobs, what they produced and what to try next."""
+def show(client: Client, jobs: dict[str, dict[str, Any]], run_id: str) -> None:
+    """Print what became of the jobs and the run, what they produced and what to try next."""
     print()
     for job in jobs.values():
         detail = job["detail"] or job["reason"]
         print(f"{job['name']:12} {job['state']:10} attempt {job['attempt']}  {detail}")
+    run = client.wait(f"/runs/{run_id}", wait="30s")
+    print(f"{run['pipeline']:12} {run['state']}  {run['detail']}")
     checksum, words = list(jobs.values())[:2]
     archive = client.get(f"/jobs/{checksum['id']}/output")
     total = sum(client.get(f"/jobs/{words['id']}/output", task=task) for task in range(10))
@@ -109,6 +124,7 @@ The node serves {client.url}, its token is in {data}/admin.token. In another ter
     source .venv/bin/activate{found}
     jobctl job list
     jobctl job logs {checksum["id"]}
+    jobctl runs graph {run_id}
     jobctl run --cwd "$PWD" -- sha256sum README.md
     jobctl job create hello -t command "echo 'Hello, World!'"
     curl -H "Authorization: Bearer $(cat {data}/admin.token)" {client.url}/api/v1/status

@@ -28,6 +28,8 @@ from jobd.cli.job_create import run
 from jobd.cli.kv import kv
 from jobd.cli.node import node, status
 from jobd.cli.output import note_problems
+from jobd.cli.pipeline import pipeline
+from jobd.cli.run import runs
 from jobd.cli.schedule import schedule
 from jobd.cli.secret import secret
 from jobd.cli.session import Session
@@ -75,7 +77,7 @@ def cli(
 
 for command in (
     actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, import_, job,
-    kv, node, plan, run, schedule, secret, sql, status, store, token, top, validate,
+    kv, node, pipeline, plan, run, runs, schedule, secret, sql, status, store, token, top, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

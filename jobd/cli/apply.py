@@ -1,4 +1,4 @@
-"""jobctl apply, diff, plan and validate: jobs and schedules that are kept as files.
+"""jobctl apply, diff, plan and validate: jobs, schedules and pipelines kept as files.
 
 A job is one run of its spec, so to apply the same content again makes no second one: the
 idempotency key is the content's digest, for as long as the node keeps keys (IDEMPOTENCY_TTL_S).
@@ -15,12 +15,14 @@ from typing import Any, Final
 
 import click
 
+from jobd.cli.apply_pipeline import apply_pipeline, plan_pipeline, stored_pipeline
 from jobd.cli.client import Client, Refused
 from jobd.cli.documents import (
     Document,
     check,
     file_option,
     is_valid,
+    kind_of,
     read_documents,
     values_of,
 )
@@ -55,7 +57,7 @@ _APPLIED: Final[tuple[Column, ...]] = (
 @output_option
 @pass_session
 def apply(session: Session, files: tuple[str, ...], form: str) -> None:
-    """Create the jobs of files, each content once, and put their schedules.
+    """Create the jobs of files, each content once; put their schedules and pipelines.
 
     What was applied before is `unchanged`. A spec that is wrong or refused is told with its place;
     the others are applied.
@@ -84,7 +86,7 @@ def validate(files: tuple[str, ...]) -> None:
 @file_option
 @pass_session
 def diff(session: Session, files: tuple[str, ...]) -> None:
-    """Compare files with the newest jobs of their names.
+    """Compare files with the newest jobs, or the pipelines, of their names.
 
     In normal form, as a unified diff. The exit code is 1 when there is a difference.
     """
@@ -101,7 +103,7 @@ def diff(session: Session, files: tuple[str, ...]) -> None:
 @output_option
 @pass_session
 def plan(session: Session, files: tuple[str, ...], form: str) -> None:
-    """Say what the jobs of files would do now; none is made.
+    """Say what the jobs and pipelines of files would do now; none is made.
 
     The state each would be in and what it would wait for, what each node lacks for it, and its spec
     in normal form.
@@ -151,6 +153,8 @@ def _each(documents: Sequence[Document], do: Callable[[Document], Any]) -> Itera
 
 
 def _apply(client: Client, document: Document) -> dict[str, Any]:
+    if kind_of(document) == "pipeline":
+        return apply_pipeline(client, document)
     values = values_of(document)
     if recurs(values):
         return {"file": document.place, **put_schedule(client, values["name"], document.text)}
@@ -168,13 +172,36 @@ def _apply(client: Client, document: Document) -> dict[str, Any]:
 
 
 def _plan(client: Client, document: Document) -> dict[str, Any]:
+    if kind_of(document) == "pipeline":
+        return _pipeline_plan(client, document)
     answer = client.request("POST", "/jobs/plan", body=document.text, headers=YAML)
     return {"file": document.place, **answer.json}
 
 
-def _diff(client: Client, document: Document) -> list[str]:
-    import difflib
+def _pipeline_plan(client: Client, document: Document) -> dict[str, Any]:
+    """Say what putting a pipeline would change, in the form of a job's plan."""
+    found = plan_pipeline(client, document)
+    stored = stored_pipeline(client, found["spec"]["name"])
+    state = "created" if stored is None else "updated" if found["differs"] else "unchanged"
+    message = f"{found['steps']} steps, {len(found['warnings'])} warnings"
+    return {
+        "file": document.place,
+        "kind": "pipeline",
+        "spec": found["spec"],
+        "state": state,
+        "fits": True,
+        "reasons": [{"code": "pipeline", "message": message}],
+        "nodes": [],
+    }
 
+
+def _diff(client: Client, document: Document) -> list[str]:
+    if kind_of(document) == "pipeline":
+        spec = plan_pipeline(client, document)["spec"]
+        stored = stored_pipeline(client, spec["name"])
+        if stored is None:
+            return _compared([], spec, f"no pipeline {spec['name']}", document)
+        return _compared(_yaml(stored["spec"]), spec, f"pipeline/{spec['name']}", document)
     spec = _plan(client, document)["spec"]
     before, old = f"no job {spec['name']}", []
     if "recurrence" in spec.get("trigger", {}):
@@ -185,6 +212,12 @@ def _diff(client: Client, document: Document) -> list[str]:
     if newest:
         job = client.get(f"/jobs/{newest[0]['id']}")
         before, old = f"job/{job['id']}", _yaml(job["spec"])
+    return _compared(old, spec, before, document)
+
+
+def _compared(old: list[str], spec: Any, before: str, document: Document) -> list[str]:
+    import difflib
+
     lines = difflib.unified_diff(old, _yaml(spec), before, document.place, lineterm="")
     return [coloured(line, _COLOURS.get(line[:1])) for line in lines]
 
@@ -194,7 +227,8 @@ _COLOURS: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 def _plan_lines(item: dict[str, Any]) -> Iterator[str]:
     spec = item["spec"]
-    yield f"{item['file']}: job {spec['name']} would be {item['state']}"
+    kind = item.get("kind", "job")
+    yield f"{item['file']}: {kind} {spec['name']} would be {item['state']}"
     for reason in item["reasons"]:
         yield f"  {reason['message']}"
     for node in item["nodes"]:

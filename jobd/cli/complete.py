@@ -21,7 +21,19 @@ from jobd.cli.discovery import Given, discover
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["ACTOR", "CONTEXT", "JOB", "KV", "NODE", "SCHEDULE", "SECRET", "TOKEN", "Live"]
+__all__ = [
+    "ACTOR",
+    "CONTEXT",
+    "JOB",
+    "KV",
+    "NODE",
+    "PIPELINE",
+    "RUN",
+    "SCHEDULE",
+    "SECRET",
+    "TOKEN",
+    "Live",
+]
 
 CAP_S: Final = 0.3
 LIMIT: Final = 100
@@ -94,6 +106,20 @@ def _jobs(client: Client, typed: str) -> Iterator[Proposal]:
         yield job["id"], f"{job['name']} {job['state']}"
 
 
+def _pipelines(client: Client, typed: str) -> Iterator[Proposal]:
+    for pipeline in client.get("/pipelines", limit=LIMIT)["items"]:
+        yield pipeline["name"], f"{pipeline['steps']} steps"
+
+
+def _runs(client: Client, typed: str) -> Iterator[Proposal]:
+    """Pipelines that have run, the newest first; ids once something of one is typed."""
+    items = client.get("/runs", limit=LIMIT)["items"]
+    for run in items:
+        yield run["pipeline"], f"{run['state']} {run['id']}"
+    for run in items if typed else ():
+        yield run["id"], f"{run['pipeline']} {run['state']}"
+
+
 def _tokens(client: Client, typed: str) -> Iterator[Proposal]:
     for token in client.get("/tokens")["items"]:
         yield token["id"], token["name"]
@@ -127,6 +153,8 @@ CONTEXT: Final = _ContextName()
 JOB: Final = Live("job", _jobs)
 KV: Final = Live("value", _values)
 NODE: Final = Live("node", _nodes)
+PIPELINE: Final = Live("pipeline", _pipelines)
+RUN: Final = Live("run", _runs)
 SCHEDULE: Final = Live("schedule", _schedules)
 SECRET: Final = Live("secret", _secrets)
 TOKEN: Final = Live("token", _tokens)

@@ -1,4 +1,4 @@
-"""Files of job specs: what `-f FILE|DIR|-` stands for, document by document.
+"""Files of specs: what `-f FILE|DIR|-` stands for, document by document.
 
 A file has one JSON value, or YAML documents divided by `---`. Each document keeps the line numbers
 of its file: lines before it are left empty, so whoever reads it, here or at the node, tells places
@@ -21,7 +21,15 @@ from jobd.cli.failure import INVALID_SPEC, USAGE, Failure
 from jobd.cli.job_spec import read_argument
 from jobd.cli.output import note, note_problems
 
-__all__ = ["Document", "check", "file_option", "is_valid", "read_documents", "values_of"]
+__all__ = [
+    "Document",
+    "check",
+    "file_option",
+    "is_valid",
+    "kind_of",
+    "read_documents",
+    "values_of",
+]
 
 SUFFIXES: Final = (".json", ".yaml", ".yml")
 _DIVIDER: Final = re.compile(rb"---(?=\s|$)")
@@ -76,12 +84,28 @@ def values_of(document: Document) -> Any:
     return read_document(document.text, document.file, AS_WRITTEN).value
 
 
-def is_valid(document: Document) -> bool:
-    """Say whether a document is a job spec; if not, everything that is wrong is told."""
-    from actors.core.spec import parse_job
-
+def kind_of(document: Document) -> str:
+    """Return what a document is: a `pipeline` has jobs, anything else is taken for a `job`."""
     try:
-        parse_job(document.text, now_ms=time.time_ns() // 1_000_000, filename=document.file)
+        values = values_of(document)
+    except (InvalidSpec, TooLarge):
+        return "job"  # whoever reads it says where it makes no sense
+    return "pipeline" if isinstance(values, dict) and "jobs" in values else "job"
+
+
+def is_valid(document: Document) -> bool:
+    """Say whether a document is a spec; if not, everything that is wrong is told."""
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        if kind_of(document) == "pipeline":
+            from actors.core.pipeline_spec import parse_pipeline
+
+            read = parse_pipeline(document.text, now_ms=now_ms, filename=document.file)
+            note_problems(document.file, [warning._asdict() for warning in read.warnings])
+        else:
+            from actors.core.spec import parse_job
+
+            parse_job(document.text, now_ms=now_ms, filename=document.file)
     except InvalidSpec as e:
         note_problems(document.file, [problem._asdict() for problem in e.problems])
     except TooLarge as e:

@@ -38,7 +38,7 @@ CREDENTIAL: Final = 77
 INVALID_SPEC: Final = 78
 CANCELLED: Final = 130
 
-_OUT_OF_TIME: Final = 124
+OUT_OF_TIME: Final = 124
 _LOST: Final = 70
 _SIGNALLED: Final = 128
 _KILLED: Final = 137
@@ -53,11 +53,11 @@ _BY_CODE: Final = {
 }
 _BY_REASON: Final = {
     "gpu_lost": _LOST,
-    "idle_timeout": _OUT_OF_TIME,
+    "idle_timeout": OUT_OF_TIME,
     "lost": _LOST,
     "node_lost": _LOST,
     "oom": _KILLED,
-    "timeout": _OUT_OF_TIME,
+    "timeout": OUT_OF_TIME,
 }
 
 
@@ -84,7 +84,7 @@ def of_job(job: Mapping[str, Any]) -> int:
     if state == "cancelled":
         return CANCELLED
     if state == "expired":
-        return _OUT_OF_TIME
+        return OUT_OF_TIME
     if state == "deleted":
         return NOT_FOUND
     by_reason = _BY_REASON.get(job["reason"])

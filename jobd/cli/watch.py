@@ -80,12 +80,13 @@ def watch(
     lines: Callable[[Any], list[str]],
     subject: str | None = None,
     over: Callable[[Any], bool] = lambda body: False,
+    types: str = _JOBS,
 ) -> None:
     """Show what a GET answers, and again at each change, until it is `over`.
 
     `lines` makes the table; `subject` narrows the events to those about one thing.
     """
-    bodies = changes(client, path, query, subject=subject)
+    bodies = changes(client, path, query, subject=subject, types=types)
     if form in ("table", "wide") and sys.stdout.isatty():
         with Screen() as screen:
             for body in bodies:
@@ -110,6 +111,7 @@ def changes(
     *,
     subject: str | None = None,
     heard: Callable[[dict[str, Any]], None] = lambda event: None,
+    types: str = _JOBS,
 ) -> Iterator[Any]:
     """Yield what a GET answers: now, after each change, and the same object every TICK_S.
 
@@ -121,7 +123,7 @@ def changes(
     happened, failures = threading.Event(), list[Failure]()
 
     def listen() -> None:
-        events = {"types": _JOBS, "subject": subject}
+        events = {"types": types, "subject": subject}
         try:
             for name, _, data in client.stream("/events/stream", events, after=after):
                 if name == "event":

@@ -1,11 +1,14 @@
-"""Demo jobs of real work over some folders: one that works, one in ten tasks, one that retries."""
+"""Demo jobs of real work over some folders: one that works, one in ten tasks, one that retries.
+
+And a pipeline, `nightly-report`, of command steps: fetch, transform each item, validate, publish.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["ENDLESS", "demo_jobs"]
+__all__ = ["ENDLESS", "PIPELINE", "demo_jobs"]
 
 ENDLESS: Final = "endless"  # the name of the job that is there to be cancelled
 
@@ -29,6 +32,39 @@ _FLAKY: Final = """
 echo "attempt $JOBD_ATTEMPT"
 [ "$JOBD_ATTEMPT" -ge 3 ] || { echo "not yet" >&2; exit 1; }
 """
+
+# The nightly report as commands: a check that fails is passed over, the report goes out.
+PIPELINE: Final[dict[str, Any]] = {
+    "name": "nightly-report",
+    "inputs": {"properties": {"day": {"type": "string", "default": "today"}}},
+    "jobs": {
+        "fetch": {
+            "type": "command",
+            "shell": 'echo "rows of $DAY"; echo \'{"rows": [3, 4, 5]}\' >"$JOBD_OUTPUT"',
+            "environment": {"DAY": "${inputs.day}"},
+        },
+        "transform": {
+            "type": "command",
+            "shell": 'echo $((ROW * 10)) | tee "$JOBD_OUTPUT"',
+            "environment": {"ROW": "${item}"},
+            "map": {"over": "${steps.fetch.output.rows}", "parallelism": 2},
+        },
+        "validate": {
+            "type": "command",
+            "shell": "echo 'no schema to hold it to' >&2; exit 1",
+            "needs": ["transform"],
+            "continue_on_failure": True,
+        },
+        "publish": {
+            "type": "command",
+            "shell": 'cat "$JOBD_INPUT" | tee "$JOBD_OUTPUT"',
+            "needs": ["validate"],
+            "input_from": {"job": "transform"},
+            "on_failure": {"type": "retry", "max_attempts": 3, "backoff_ms": 5000},
+        },
+    },
+    "outputs": {"report": "${steps.publish.output}"},
+}
 
 
 def demo_jobs(root: Path, parts: tuple[str, ...], pattern: str) -> dict[str, dict[str, Any]]:

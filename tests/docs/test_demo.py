@@ -39,6 +39,7 @@ def test_the_demo(tmp_path: Path) -> None:
                 break
         for name, ended in ENDED.items():
             assert re.search(rf"^{name} +{ended}  ", said, re.MULTILINE), said
+        assert "nightly-report succeeded_with_warnings  passed over: validate" in said
         suggested = re.findall(r"^    (?!source )(.+)$", said, re.MULTILINE)
         assert len(suggested) > 5, said
         tried = subprocess.run(

@@ -20,7 +20,7 @@ _VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-_LEAVES = st.one_of(
+_LEAVES: st.SearchStrategy[Any] = st.one_of(
     st.fixed_dictionaries(
         {"type": st.sampled_from(["null", "boolean", "string", "number", "integer"])}
     ),
