@@ -17,6 +17,7 @@ from actors.core import schedule
 from actors.core.homes import ranks
 from actors.core.schedule.moment import fire_name
 from actors.core.schedule.times import nominal_times
+from actors.core.schedule.turn import Turn
 from actors.core.store.txn import Txn
 from actors.model import keys
 from actors.model.codec import encode
@@ -27,6 +28,7 @@ from actors.model.target import Target
 from tests.sim.cluster.host import at
 from tests.sim.cluster.simulation import Simulation
 from tests.sim.cluster.tempo_order import TempoOrder
+from tests.sim.node.monitor import ViolationError
 
 NAMES = ("a", "b", "c")
 SPEC = JobSpec(name="s", type="command", argv=("5:0",))
@@ -164,3 +166,24 @@ def test_a_cluster_that_slept_makes_up_for_the_last_fire() -> None:
     assert none is not None
     assert (last.fires, last.missed) == (1, 4)
     assert (none.fires, none.missed) == (0, 5)
+
+
+def test_without_the_check_of_its_record_a_fire_is_doubled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The planted bug: who wakes up late decides from the record that it has."""
+
+    def unchecked(turn: Turn) -> Txn:
+        txn = checked(turn)
+        checks = [check for check in txn.checks if check[0].startswith("template/")]
+        return msgspec.structs.replace(txn, checks=tuple(checks))
+
+    checked = Turn.txn
+    monkeypatch.setattr(Turn, "txn", unchecked)
+    cluster = Cluster(1)
+    cluster.define("s0", EVERY_SECOND)
+    cluster.run_for(2)
+    cluster.isolate(cluster.home("s0"))
+    with pytest.raises(ViolationError, match="C-c"):  # its job is accepted twice
+        cluster.run_for(5)
+        cluster.check("s0")
