@@ -28,7 +28,7 @@ __all__ = ["ScheduleHome"]
 
 _PREFIX: Final = "schedule/"
 _STARTED: Final = ("job/", "run/")
-_PER_TURN: Final = 16  # a decision takes about 0.3 ms
+_PER_TURN: Final = 8  # a decision takes about 0.3 ms
 _RECONCILE_S: Final = 30.0
 _RECONCILED_PER_TURN: Final = 128
 _RECONCILE_PAUSE_S: Final = 0.01

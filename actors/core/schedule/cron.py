@@ -93,7 +93,7 @@ def next_local(text: str, name: str, after: datetime.datetime) -> datetime.datet
     """Return the first local time above `after` (both naive), None when there is none."""
     from croniter import CroniterBadDateError
 
-    stepper = _stepper(text, name)
+    stepper = _stepper(_plain(text, name))
     try:
         found: datetime.datetime = stepper.get_next(datetime.datetime, start_time=after)
     except (CroniterBadDateError, OverflowError, ValueError):
@@ -102,13 +102,13 @@ def next_local(text: str, name: str, after: datetime.datetime) -> datetime.datet
 
 
 @lru_cache(4096)
-def _stepper(text: str, name: str) -> croniter:
+def _stepper(expression: str) -> croniter:
     from croniter import croniter  # it loads more than decisions may; only who has a cron needs it
 
-    return croniter(_plain(text, name), _SOME_DAY, second_at_beginning=True)
+    return croniter(expression, _SOME_DAY, second_at_beginning=True)
 
 
-@lru_cache(4096)
+@lru_cache(32_768)
 def _plain(text: str, name: str, *, check: bool = False) -> str:
     """Return an expression in croniter's language. Raises CronError; checked, for any fault."""
     if len(text) > _MOST_CHARACTERS:

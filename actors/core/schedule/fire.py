@@ -83,6 +83,11 @@ def _decide(turn: Turn, name: str, now_ms: int) -> None:
     """Decide the nominal times that are due, up to the first that starts something (F5)."""
     schedule = turn.schedule
     recurrence, cursor_ms = schedule.recurrence, schedule.cursor_ms
+    second_ms = next_ms(recurrence, name, schedule.next_ms)
+    if second_ms is None or second_ms > now_ms:  # one alone, as nearly always
+        _decide_one(turn, name, now_ms)
+        turn.move_cursor(schedule.next_ms, second_ms)
+        return
     most = max(_LOOKED_AT, recurrence.catchup.max_runs)
     times, all_of_them = latest(recurrence, name, cursor_ms, now_ms, most)
     if not all_of_them:
@@ -97,6 +102,15 @@ def _decide(turn: Turn, name: str, now_ms: int) -> None:
         elif _run_or_wait(turn, name, nominal_ms, now_ms):
             break
     turn.move_cursor(cursor_ms)
+
+
+def _decide_one(turn: Turn, name: str, now_ms: int) -> None:
+    nominal_ms = turn.schedule.next_ms
+    why_not = _missed(turn.schedule, name, nominal_ms, 1, now_ms)
+    if why_not:
+        turn.miss(nominal_ms, why_not)
+    else:
+        _run_or_wait(turn, name, nominal_ms, now_ms)
 
 
 def _missed(schedule: Schedule, name: str, nominal_ms: int, left: int, now_ms: int) -> str:

@@ -139,12 +139,14 @@ class Turn:
         self._ops += txn.ops
         self._events += txn.events
 
-    def move_cursor(self, cursor_ms: int) -> None:
-        """Everything up to here is decided; find what comes next."""
+    def move_cursor(self, cursor_ms: int, known_ms: int | None = None) -> None:
+        """Everything up to here is decided; find what comes next, unless that is known."""
         schedule = self.schedule
-        over = 0 < schedule.recurrence.max_fires <= schedule.fires + len(schedule.queued)
-        ahead = None if over else next_ms(schedule.recurrence, self._name, cursor_ms)
-        self.change(cursor_ms=cursor_ms, next_ms=ahead or 0)
+        if 0 < schedule.recurrence.max_fires <= schedule.fires + len(schedule.queued):
+            ahead_ms = 0
+        else:
+            ahead_ms = known_ms or next_ms(schedule.recurrence, self._name, cursor_ms) or 0
+        self.change(cursor_ms=cursor_ms, next_ms=ahead_ms)
 
     def txn(self) -> Txn:
         """Return the transaction."""
