@@ -20,8 +20,10 @@ _REASONS: Final = (
     "cause_depth",
     "duplicate",
     "input",
+    "inputs",
     "no_template",
     "paused",
+    "pipeline",
     "starting_deadline",
 )
 
