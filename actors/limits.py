@@ -85,6 +85,7 @@ TERMINAL_KEEP_JOBS: Final = 20_000  # the oldest terminal records are evicted fi
 CLOSED_HOURS_KEEP_S: Final = 30 * 24 * 3600  # an older job id is refused by the doors
 ARGV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
 ENV_BYTES: Final = 128 * 1024  # refused with InvalidSpec
+BACKFILL_FIRES: Final = 1_000  # in the range of one backfill; refused with InvalidInput
 SCHEDULES: Final = 20_000  # a further one is refused with Busy (429)
 SCHEDULE_BACKFILLS: Final = 8  # at a time, of a schedule; a further one is refused with Busy (429)
 SCHEDULE_ON_TIME_S: Final = (

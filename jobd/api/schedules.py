@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
 from actors import limits
-from actors.core.schedule.preview import ahead, around_changes
-from actors.core.schedule.times import due_ms, next_ms
+from actors.core.schedule.times import nominal_times
 from actors.core.spec import job_schema
 from actors.core.spec.quantity import moment_ms
-from actors.core.view import Entry, View
-from actors.errors import InvalidInput, InvalidSpec, NotFound, Problem
+from actors.errors import InvalidInput, InvalidSpec, Problem
 from actors.model import keys
-from actors.model.ids import NAME_RE
 from actors.model.spec import JobSpec
 from jobd.api.call import Call, Reply, once
 from jobd.api.cursor import make_cursor, read_cursor
 from jobd.api.jobs import YAML, read_spec
-from jobd.api.query import ListQuery, NoQuery, ReadQuery, Since, moment_or_ago
+from jobd.api.query import ListQuery, NoQuery, ReadQuery
 from jobd.api.route import JSON, Route
+from jobd.api.schedule_preview import entry_of
 from jobd.api.schedule_views import ScheduleDetail, ScheduleView, detail_of, view_of
-from jobd.api.stamp import Stamp, stamp
+from jobd.api.stamp import Stamp
 
 __all__ = ["ROUTES"]
 
-PREVIEWED: Final = 100
 EXAMPLE: Final = {
     "name": "nightly",
     "type": "command",
@@ -49,48 +44,6 @@ class SchedulePage(msgspec.Struct, frozen=True):
 
     items: list[ScheduleView]
     next_cursor: str | None
-
-
-class UpcomingQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How many fires to say."""
-
-    limit: Annotated[int, Meta(ge=1, le=PREVIEWED)] = 20
-
-
-class UpcomingFire(msgspec.Struct, frozen=True, kw_only=True):
-    """A fire that is ahead."""
-
-    schedule: str
-    nominal: Stamp
-    due_at: Stamp
-
-
-class Upcoming(msgspec.Struct, frozen=True):
-    """The next fires of all schedules, in the order of their nominal times."""
-
-    items: list[UpcomingFire]
-
-
-class PreviewQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`after`: from when on, now without it. `around_dst`: around the next two clock changes."""
-
-    count: Annotated[int, Meta(ge=1, le=PREVIEWED)] = 10
-    around_dst: bool = False
-    after: Since | None = None
-
-
-class PreviewedFire(msgspec.Struct, frozen=True, kw_only=True):
-    """A nominal time, what the schedule's clock shows then, and what is odd about it."""
-
-    nominal: Stamp
-    local: str
-    note: str
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """What is ahead of one schedule."""
-
-    items: list[PreviewedFire]
 
 
 class FireBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,31 +86,6 @@ async def list_schedules(call: Call[ScheduleQuery, None]) -> Reply:
             return Reply(SchedulePage(items, make_cursor(items[-1].name, call.query)))
         items.append(view_of(keys.last(key), entry))
     return Reply(SchedulePage(items, None))
-
-
-async def list_upcoming(call: Call[UpcomingQuery, None]) -> Reply:
-    """List the next fires of all schedules."""
-    heads = [
-        (entry.noun.next_ms, keys.last(key))
-        for key, entry in call.gateway.view.scan("schedule/")
-        if entry.noun.next_ms and not entry.noun.paused
-    ]
-    heapq.heapify(heads)
-    items: list[UpcomingFire] = []
-    while heads and len(items) < call.query.limit:
-        nominal_ms, name = heapq.heappop(heads)
-        entry = call.gateway.view.get(keys.schedule(name))
-        if entry is None:
-            continue
-        recurrence = entry.noun.recurrence
-        due = stamp(due_ms(recurrence, name, nominal_ms))
-        items.append(UpcomingFire(schedule=name, nominal=stamp(nominal_ms), due_at=due))
-        following = next_ms(recurrence, name, nominal_ms)
-        if following is not None:
-            heapq.heappush(heads, (following, name))
-        if len(items) % 16 == 0:
-            await asyncio.sleep(0)
-    return Reply(Upcoming(items))
 
 
 async def get_schedule(call: Call[ReadQuery, None]) -> Reply:
@@ -210,6 +138,7 @@ async def fire_schedule(call: Call[NoQuery, FireBody]) -> Reply:
 async def backfill_schedule(call: Call[NoQuery, BackfillBody]) -> Reply:
     """Have a schedule fire for its times of a range of the past."""
     first, last = _moment("from", call.body.from_), _moment("to", call.body.to)
+    await _check_range(call, first, last)
     written, made = await call.gateway.schedules.backfill(
         _name(call),
         first,
@@ -220,20 +149,20 @@ async def backfill_schedule(call: Call[NoQuery, BackfillBody]) -> Reply:
     return once(written, Backfilled(made, written.key))
 
 
-async def preview_schedule(call: Call[PreviewQuery, None]) -> Reply:
-    """Say when a schedule will fire."""
-    name, query = call.path("name"), call.query
-    recurrence = _entry(call.gateway.view, name).noun.recurrence
-    after_ms = moment_or_ago("after", query.after, call.clock()) or call.clock()
-    wanted = around_changes if query.around_dst else ahead
-    items: list[PreviewedFire] = []
-    for each in wanted(recurrence, name, after_ms, query.count):
-        items.append(
-            PreviewedFire(nominal=stamp(each.nominal_ms), local=each.local, note=each.note)
-        )
-        if len(items) % 16 == 0:
+async def _check_range(call: Call[Any, Any], first_ms: int, last_ms: int) -> None:
+    """Refuse a range with too many times; counting them takes a while. Raises InvalidInput."""
+    name = call.path("name")
+    recurrence = entry_of(call.gateway.view, name).noun.recurrence
+    for found, nominal_ms in enumerate(nominal_times(recurrence, name, first_ms - 1), 1):
+        if nominal_ms > last_ms:
+            return
+        if found > limits.BACKFILL_FIRES:
+            raise InvalidInput(
+                f"more than {limits.BACKFILL_FIRES} times are in this range (BACKFILL_FIRES)",
+                remedy="backfill it in parts",
+            )
+        if found % 16 == 0:
             await asyncio.sleep(0)
-    return Reply(Preview(items))
 
 
 def _check_put(name: str, spec: JobSpec) -> None:
@@ -249,23 +178,14 @@ def _check_put(name: str, spec: JobSpec) -> None:
 
 
 def _detail(call: Call[Any, Any], name: str, revision: int | None = None) -> Reply:
-    entry = _entry(call.gateway.view, name)
+    entry = entry_of(call.gateway.view, name)
     detail: ScheduleDetail = detail_of(call.gateway.view, name, entry, call.clock())
     return Reply(detail, revision=revision, etag=entry.revision)
 
 
-def _entry(view: View, name: str) -> Entry:
-    entry = view.get(keys.schedule(name)) if NAME_RE.fullmatch(name) else None
-    if entry is None:
-        raise NotFound(
-            f"there is no schedule {name!r}", remedy="`jobctl schedule list` names those there are"
-        )
-    return entry
-
-
 def _name(call: Call[Any, Any]) -> str:
     """The name of a schedule that there is."""
-    _entry(call.gateway.view, call.path("name"))
+    entry_of(call.gateway.view, call.path("name"))
     return call.path("name")
 
 
@@ -276,8 +196,6 @@ def _moment(name: str, text: str) -> int:
     return time_ms
 
 
-assert limits.LIST_ITEMS >= PREVIEWED
-
 ROUTES: Final = (
     Route(
         "GET",
@@ -287,15 +205,6 @@ ROUTES: Final = (
         "List the schedules",
         query=ScheduleQuery,
         returns=SchedulePage,
-    ),
-    Route(
-        "GET",
-        "/schedules/upcoming",
-        "read",
-        list_upcoming,
-        "List the next fires of all schedules",
-        query=UpcomingQuery,
-        returns=Upcoming,
     ),
     Route(
         "GET",
@@ -375,14 +284,5 @@ ROUTES: Final = (
         returns=Backfilled,
         status=202,
         repeatable=True,
-    ),
-    Route(
-        "GET",
-        "/schedules/{name}/preview",
-        "read",
-        preview_schedule,
-        "Say when a schedule will fire",
-        query=PreviewQuery,
-        returns=Preview,
     ),
 )

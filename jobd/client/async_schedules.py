@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from jobd.api.schedule_preview import PreviewedFire, UpcomingFire
 from jobd.api.schedule_views import ScheduleDetail, ScheduleView
-from jobd.api.schedules import Backfilled, Fired, PreviewedFire, UpcomingFire
+from jobd.api.schedules import Backfilled, Fired
 from jobd.client import schedule_operations as operations
 from jobd.client.flow import mint_key
 

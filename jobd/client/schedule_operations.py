@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from jobd.api.schedule_preview import Preview, Upcoming
 from jobd.api.schedule_views import ScheduleDetail
-from jobd.api.schedules import Backfilled, Fired, Preview, SchedulePage, Upcoming
+from jobd.api.schedules import Backfilled, Fired, SchedulePage
 from jobd.client.operation import Operation, nothing, operation, reads_as
 
 __all__ = [

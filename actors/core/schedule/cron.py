@@ -78,7 +78,7 @@ class CronError(Exception):
 def check_cron(text: str) -> None:
     """Check an expression. Raises CronError."""
     expression = _plain(text, "", check=True)
-    if next_local(text, "", _SOME_DAY) is None:
+    if _next(_stepper.__wrapped__(expression), _SOME_DAY) is None:
         tokens = _tokens(_ALIASES.get(text.lower(), text))
         raise CronError(tokens[-3].offset, f"never fires: no date is {_days(expression)}")
 
@@ -91,9 +91,12 @@ def has_any_hour(text: str) -> bool:
 
 def next_local(text: str, name: str, after: datetime.datetime) -> datetime.datetime | None:
     """Return the first local time above `after` (both naive), None when there is none."""
+    return _next(_stepper(_plain(text, name)), after)
+
+
+def _next(stepper: croniter, after: datetime.datetime) -> datetime.datetime | None:
     from croniter import CroniterBadDateError
 
-    stepper = _stepper(_plain(text, name))
     try:
         found: datetime.datetime = stepper.get_next(datetime.datetime, start_time=after)
     except (CroniterBadDateError, OverflowError, ValueError):
@@ -103,6 +106,10 @@ def next_local(text: str, name: str, after: datetime.datetime) -> datetime.datet
 
 @lru_cache(4096)
 def _stepper(expression: str) -> croniter:
+    """Return what steps; it moves, so those that are kept are for the node's loop alone.
+
+    A large spec is checked in another thread: it gets one of its own.
+    """
     from croniter import croniter  # it loads more than decisions may; only who has a cron needs it
 
     return croniter(expression, _SOME_DAY, second_at_beginning=True)

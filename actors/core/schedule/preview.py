@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from actors.core.schedule.cron import has_any_hour, next_local
-from actors.core.schedule.times import latest, nominal_times
+from actors.core.schedule.times import LAST_MS, latest, nominal_times
 from actors.core.schedule.zone import Stretch, stretch_at
 from actors.core.start import is_open
 from actors.core.view import View
@@ -74,7 +74,7 @@ def reasons(view: View, name: str, schedule: Schedule, now_ms: int) -> list[dict
 
 def _changes(zone: str, after_s: int) -> Iterator[int]:
     """Yield the moments at which a zone's clock is set; one that is set no more ends the search."""
-    stretch = stretch_at(zone, after_s)
+    stretch = stretch_at(zone, min(after_s, LAST_MS // 1000))
     while stretch.offset_s != stretch.after_s:
         yield stretch.end_s
         stretch = stretch_at(zone, stretch.end_s)

@@ -25,17 +25,23 @@ from actors.core.schedule.cron import has_any_hour, next_local
 from actors.core.schedule.zone import Stretch, stretch_at
 from actors.model.recurrence import Dst, Recurrence
 
-__all__ = ["due_ms", "latest", "next_ms", "nominal_times"]
+__all__ = ["LAST_MS", "due_ms", "latest", "next_ms", "nominal_times"]
 
 _REAL_TIME: Final = Dst("skip", "both")
 _LOCAL_EPOCH: Final = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - a local time has no zone
 _SECOND: Final = datetime.timedelta(seconds=1)
+LAST_MS: Final = 32_503_680_000_000  # the year 3000; nobody plans further, and dates end
 _FAR_S: Final = 2 * 86_400  # no offset, and no change of one, is larger
 
 
 def next_ms(recurrence: Recurrence, name: str, after_ms: int) -> int | None:
-    """Return the first nominal time above a moment, None when there is none."""
-    after_ms = max(after_ms, recurrence.not_before_ms - 1)
+    """Return the first nominal time above a moment, None when there is none until the year 3000.
+
+    There is none before 1970.
+    """
+    after_ms = max(after_ms, recurrence.not_before_ms - 1, -1)
+    if after_ms >= LAST_MS:
+        return None
     if recurrence.every_ms:
         passed = (after_ms - recurrence.anchor_ms) // recurrence.every_ms + 1
         found = recurrence.anchor_ms + max(0, passed) * recurrence.every_ms
@@ -45,7 +51,8 @@ def next_ms(recurrence: Recurrence, name: str, after_ms: int) -> int | None:
         if not known:
             return None
         found = min(known) * 1000
-    return None if 0 < recurrence.not_after_ms < found else found
+    last_ms = min(recurrence.not_after_ms or LAST_MS, LAST_MS)
+    return None if found > last_ms else found
 
 
 def nominal_times(recurrence: Recurrence, name: str, after_ms: int) -> Iterator[int]:

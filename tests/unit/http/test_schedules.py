@@ -124,6 +124,20 @@ def test_backfill_says_how_far_it_is(served: Facade) -> None:
     assert (under_way["done_until"], under_way["fires"]) == ("2027-01-10T01:30:00.000Z", 1)
 
 
+def test_times_at_the_edges_of_calendars_break_nothing(served: Facade) -> None:
+    far = {"cron": "* * * * *", "not_before": "9999-12-31T00:00:00Z"}
+    assert put(served, far).json["state"] == "finished"
+    assert put(served, {"every": "3650d", "anchor": "0001-01-01T00:00:00Z"}).status == 200
+    put(served)
+    for after in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2999-12-31T23:59:59Z", "3650d"):
+        for around in ("true", "false"):
+            path = f"/schedules/nightly/preview?after={after}&around_dst={around}"
+            assert served.api("GET", path).status == 200
+    wanted = {"from": "0001-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
+    refused = served.api("POST", "/schedules/nightly/backfill", wanted)
+    assert (refused.status, "BACKFILL_FIRES" in refused.json["detail"]) == (400, True)
+
+
 def test_preview_shows_what_the_clock_does(served: Facade) -> None:
     put(served)
     items = served.api("GET", "/schedules/nightly/preview?count=2").json["items"]
