@@ -67,6 +67,14 @@ def apply(session: Session, files: tuple[str, ...], form: str) -> None:
         for item in _each(read_documents(files), lambda each: _apply(session.client, each)):
             applied.append(item)  # noqa: PERF402 - what was applied is told though the rest fails
     finally:
+        _print_applied(form, applied)
+
+
+def _print_applied(form: str, applied: list[dict[str, Any]]) -> None:
+    """Print what was applied; only a job's id doesn't say what it is of."""
+    if form == "name":
+        print_lines(item["id"] if "/" in item["id"] else f"job/{item['id']}" for item in applied)
+    else:
         print_items(form, {"items": applied}, kind="job", columns=_APPLIED)
 
 

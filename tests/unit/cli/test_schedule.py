@@ -51,6 +51,7 @@ def test_a_file_is_put_whenever_it_is_applied(tmp_path: Path, jobctl: Jobctl) ->
         file.write_text(text)
         results.append(jobctl("apply", "-f", str(file)).out.decode().splitlines()[1].split()[0])
     assert results == ["created", "unchanged", "changed", "changed"]
+    assert jobctl("apply", "-f", str(file), "-o", "name").out == b"schedule/nightly\n"
     assert jobctl("diff", "-f", str(file)).code == 0
     file.write_text(FILE.replace("30 2", "0 3"))
     shown = jobctl("diff", "-f", str(file))
