@@ -19,13 +19,13 @@ import msgspec
 
 from actors import addresses, limits
 from actors.core import job
-from actors.core.due import DueIndex
 from actors.core.eviction import EvictionTurns
 from actors.core.history import watermark
 from actors.core.homes import Homes, home_key
 from actors.core.peers import Peers
 from actors.core.permits import Waiters, key_hash
 from actors.core.store.txn import Result
+from actors.core.turns import Turns
 from actors.core.view import Change, View
 from actors.history import Recorded, SayRecorded
 from actors.model import keys
@@ -54,7 +54,6 @@ _RECONCILED_PER_TURN: Final = 128  # 3 ms
 _RECONCILE_PAUSE_S: Final = 0.01  # between two turns of a pass: others have work to do
 _LEAP_MS: Final = 1_000  # NTP slews; more at once is a step of the clock or a sleep
 _LONGEST_TIMER_S: Final = 60.0  # the wall clock may step: look again at least this often
-_BYSTANDER_MS: Final = 30_000  # a node that does not vote looks again whether it does
 
 
 class _Tick(msgspec.Struct, frozen=True):
@@ -75,10 +74,8 @@ class Home(StoreActor):
         super().__init__(view)
         self._peers = peers
         self._homes = Homes(view, peers)
-        self._reckoned = (self._homes.up, peers.keeps_time)  # by what others' turns were reckoned
-        self._due = DueIndex()
-        self._left_to_others = DueIndex()  # due: when it is this node's turn, should nobody act
-        self._turns = EvictionTurns()
+        self._turns = Turns(self._homes, peers, lambda key: home_key(view, key))
+        self._eviction = EvictionTurns()
         self._waiters = Waiters()
         # wait, or are about to start, with another `on_limit` than queue
         self._insistent = Waiters()
@@ -104,8 +101,7 @@ class Home(StoreActor):
 
     def rescan(self) -> Effects:
         """Derive everything anew."""
-        self._due = DueIndex()
-        self._left_to_others = DueIndex()
+        self._turns.clear()
         self._waiters = Waiters()
         self._insistent = Waiters()
         self._retention = job.Retention()
@@ -129,8 +125,7 @@ class Home(StoreActor):
         return None
 
     def _take(self, key: str) -> None:
-        self._left_to_others.set(key, None)
-        self._due.set(key, job.due_at(self.view, key))
+        self._turns.changed(key, job.due_at(self.view, key))
         match keys.kind(key):
             case "job":
                 self._take_job(key)
@@ -143,7 +138,7 @@ class Home(StoreActor):
         if entry is None:
             self.unrecorded += job_id in self._given_up
             self._given_up.discard(job_id)
-            self._turns.progress(job_id)
+            self._eviction.progress(job_id)
             self._retention.discard(job_id)
             self._waiters.discard(job_id)
             self._insistent.discard(job_id)
@@ -193,14 +188,14 @@ class Home(StoreActor):
         """A permit is free: the next in line may go on. It is taken: who does not queue acts."""
         self._look_at_line(hashed)
         for job_id in self._insistent.first(hashed, _PER_TURN):
-            self._due.set(keys.job(job_id), job.due_at(self.view, keys.job(job_id)))
+            self._turns.look(keys.job(job_id), job.due_at(self.view, keys.job(job_id)))
 
     def _look_at_line(self, hashed: str) -> None:
         """Let the first go on that can; one that waits for another key too is passed by."""
         now_ms = self.clock.now_ms()
         for job_id in self._waiters.first(hashed, _LINE):
             due_ms = job.due_at(self.view, keys.job(job_id))
-            self._due.set(keys.job(job_id), due_ms)
+            self._turns.look(keys.job(job_id), due_ms)
             if due_ms is not None and due_ms <= now_ms:
                 return
 
@@ -213,10 +208,7 @@ class Home(StoreActor):
             for job_id in self._waiters.first(key_hash(concurrency.key), _LINE)
         }
         return any(
-            self.undecided(other)
-            or self._left_to_others.get(other) is not None
-            or (self._due.get(other) or now_ms + 1) <= now_ms
-            for other in in_line - {key}
+            self.undecided(other) or self._turns.is_due(other, now_ms) for other in in_line - {key}
         )
 
     # -- deciding
@@ -228,43 +220,15 @@ class Home(StoreActor):
             if self._open(job_id) and self._homes.rank(keys.job(job_id)) is not None:
                 yield Tell(addresses.task_set(job_id), Advance(tuple(members)))
         now_ms = self.clock.now_ms()
-        if (self._homes.up, self._peers.keeps_time) != self._reckoned:
-            yield from self._homes_moved(now_ms)
-        due = self._due.pop(now_ms, _PER_TURN)
-        for key in due:
-            yield from self._decide_or_leave(key, now_ms)
-        for key in self._left_to_others.pop(now_ms, _PER_TURN):
-            yield from self._take_over(key, now_ms)
+        if self._turns.have_moved(now_ms):  # a node was lost or is back: look at everything
+            self._eviction.clear()
+            yield After(0, _Reconcile(), key="reconcile")
+        mine, busy = self._turns.take(now_ms, _PER_TURN)
+        for key in mine:
+            yield from self._decide(key, now_ms)
         self._note_leap(now_ms)
         yield from self._evict(now_ms)
-        yield from self._sleep(now_ms, busy=len(due) == _PER_TURN)
-
-    def _decide_or_leave(self, key: str, now_ms: int) -> Iterator[Effect]:
-        """Decide as the home; else give the nodes before this one the time to (H2)."""
-        wait_ms = self._wait_ms(key)
-        if not wait_ms:
-            yield from self._decide(key, now_ms)
-        elif self._left_to_others.get(key) is None:
-            self._left_to_others.set(key, now_ms + wait_ms)
-
-    def _take_over(self, key: str, now_ms: int) -> Iterator[Effect]:
-        """The nodes before this one had their time, and the feed has not shown the decision."""
-        if self._homes.rank(home_key(self.view, key)) is None or not self._peers.keeps_time:
-            self._left_to_others.set(key, now_ms + _BYSTANDER_MS)
-        else:
-            yield from self._decide(key, now_ms)
-
-    def _wait_ms(self, key: str) -> int:
-        wait_ms = self._homes.wait_ms(home_key(self.view, key))
-        return wait_ms if wait_ms is not None and self._peers.keeps_time else _BYSTANDER_MS
-
-    def _homes_moved(self, now_ms: int) -> Iterator[Effect]:
-        """A node was lost or is back: reckon anew whose turn it is, and look at everything."""
-        self._reckoned = (self._homes.up, self._peers.keeps_time)
-        for key in list(self._left_to_others):
-            self._left_to_others.set(key, now_ms + self._wait_ms(key))
-        self._turns.clear()
-        yield After(0, _Reconcile(), key="reconcile")
+        yield from self._sleep(now_ms, busy=busy)
 
     def _decide(self, key: str, now_ms: int) -> Iterator[Effect]:
         """Submit what is due for one entity; its next due time comes with the feed."""
@@ -275,7 +239,7 @@ class Home(StoreActor):
             yield from self.submit(key, txn) or ()
             return
         next_ms = job.due_at(self.view, key)
-        self._due.set(key, next_ms if next_ms is None else max(next_ms, now_ms + 1000))
+        self._turns.look(key, next_ms if next_ms is None else max(next_ms, now_ms + 1000))
 
     def _open(self, job_id: str) -> bool:
         entry = self.view.get(keys.job(job_id))
@@ -299,7 +263,7 @@ class Home(StoreActor):
         going = [job_id for job_id in excess if self._ended_below(job_id, recorded)]
         if not going:
             going = self._give_up(excess)
-        going = self._turns.mine(going, now_ms, self._homes.wait_ms)
+        going = self._eviction.mine(going, now_ms, self._homes.wait_ms)
         if going:
             yield from self.submit("evict", job.evict(self.view, going, now_ms=now_ms)) or ()
 
@@ -337,8 +301,7 @@ class Home(StoreActor):
     def _sleep(self, now_ms: int, *, busy: bool) -> Iterator[Effect]:
         old_ms = self._retention.next_ms()
         evict_ms = old_ms + self._leapt_ms if old_ms is not None else None
-        ahead = (self._due.next_ms, self._left_to_others.next_ms, evict_ms)
-        times = [t for t in ahead if t is not None]
+        times = [t for t in (self._turns.next_ms, evict_ms) if t is not None]
         ahead_s = (min(times) - now_ms) / 1000 if times else _LONGEST_TIMER_S
         # What is due already waits for an answer or for a bucket to pass: look again in a second.
         pause_s = 0.0 if busy else ahead_s if ahead_s > 0 else 1.0
@@ -354,19 +317,15 @@ class Home(StoreActor):
 
         The feed may show a commit before its answer comes, and a conflict may be another entity's.
         """
-        self._due.set(entity, job.due_at(self.view, entity))
+        self._turns.look(entity, job.due_at(self.view, entity))
         return None
 
     def refused(self, entity: str) -> None:
         """Not ordered (the disk is full): it stays due."""
         if entity != "evict":
-            self._due.set(entity, self.clock.now_ms())
+            self._turns.look(entity, self.clock.now_ms())
 
     # -- reconcile
-
-    def _is_known(self, key: str) -> bool:
-        times = (self._due.get(key), self._left_to_others.get(key))
-        return self.undecided(key) or any(t is not None for t in times)
 
     @handles(_Reconcile)
     def reconcile(self, message: _Reconcile, context: Context) -> Iterator[Effect]:
@@ -377,11 +336,11 @@ class Home(StoreActor):
             seen.append(key)
             if message.kind == 0 and entry.noun.tasks > 1:
                 self._sets.setdefault(keys.last(key), [])  # its entity may have been given up
-            if not self._is_known(key):
+            if not self.undecided(key) and key not in self._turns:
                 due_ms = job.due_at(self.view, key)
                 if due_ms is not None and not self._line_moves(key):
                     self.repairs += 1
-                    self._due.set(key, due_ms)
+                    self._turns.look(key, due_ms)
         if len(seen) == _RECONCILED_PER_TURN:
             yield After(_RECONCILE_PAUSE_S, _Reconcile(message.kind, seen[-1]), key="reconcile")
         elif message.kind + 1 < len(_KINDS):

@@ -22,6 +22,7 @@ from actors.core import launch, placement, room
 from actors.core.failure_detector import FailureDetector
 from actors.core.job import slot_action
 from actors.core.room import ClaimTurns, Room
+from actors.core.turns import Turns
 from actors.errors import JobdError
 from actors.executor_slot import ExecutorSlot
 from actors.home import Home
@@ -57,6 +58,14 @@ def _never(real: Any) -> Any:
 
 def _no_reasons(real: Any) -> Any:
     return lambda *_: []
+
+
+def _only_own_turns(real: Any) -> Any:
+    def take(self: Turns, now_ms: int, limit: int) -> tuple[list[str], bool]:
+        due, busy = real(self, now_ms, limit)
+        return [key for key in due if self._homes.rank(self._home_key(key)) == 0], busy
+
+    return take
 
 
 def _own_word(real: Any) -> Any:
@@ -109,7 +118,7 @@ _ALL = (
     Bug("sessions_missed", "the home does not look at what is lost",
         ((Home, "_session_changed"),), _nothing, "a_dead_nodes_jobs_go_on_elsewhere"),
     Bug("no_takeover", "only its home decides for an entity",
-        ((Home, "_take_over"),), _no_effects, "another_node_decides_when_the_home_does_not"),
+        ((Turns, "take"),), _only_own_turns, "another_node_decides_when_the_home_does_not"),
     Bug("fan_out_by_home", "only its home goes on with a fan-out",
         ((TaskSet, "_in_turn"),), _only_home, "a_fan_out_goes_on_without_its_home"),
     Bug("own_history", "records are evicted that only one history has",

@@ -272,9 +272,9 @@ class Monitor:
     def _home(self, process: Process, home: Home) -> None:
         for kind in _KINDS:
             for key, _ in process.state.scan(kind):
-                due_ms = jobs.due_at(process.state, key)
-                known = due_ms is None or home._is_known(key) or home._line_moves(key)
-                need(known, "C-j", f"{key} is due at {due_ms}, unknown at {process.name}")
+                known = key in home._turns or home.undecided(key) or home._line_moves(key)
+                due_ms = None if known else jobs.due_at(process.state, key)
+                need(due_ms is None, "C-j", f"{key} is due at {due_ms}, unknown at {process.name}")
         need(home.repairs == 0, "C-j", f"reconcile of {process.name} repaired {home.repairs}")
 
     # -- the end

@@ -170,7 +170,7 @@ def _timers_missed(real: Any) -> Any:
     def take(self: Home, key: str) -> None:
         real(self, key)
         if key.startswith("job/"):
-            self._due.set(key, None)
+            self._turns.changed(key, None)
 
     return take
 

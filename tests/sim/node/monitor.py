@@ -270,7 +270,7 @@ class Monitor:
         for kind in ("job/", "task/", "attempt/", "idempotency/", "closed/"):
             for key, _ in node.state.scan(kind):
                 due_ms = jobs.due_at(node.state, key)
-                known = home._due.get(key) is not None or home.undecided(key)
+                known = key in home._turns or home.undecided(key)
                 known = known or home._line_moves(key)
                 need(due_ms is None or known, "N-j", f"{key} is due at {due_ms}, unknown at home")
         need(home.repairs == 0, "N-j", f"reconcile repaired {home.repairs}")

@@ -39,11 +39,11 @@ def test_a_reconcile_pass_finds_everything_and_takes_many_turns() -> None:
     home = Home(state, Peers("n"))
     host.spawn(lambda: home, addresses.HOME)
     for key, _ in list(state.scan("idempotency/")):
-        home._due.set(key, None)  # as if the feed had been missed
+        home._turns.look(key, None)  # as if the feed had been missed
     assert host.run_until(lambda: home.repairs > 0, limit_s=60)
     assert home.repairs < RECORDS / 2, "one turn took half of the state"
     host.run_for(1.0)
-    assert home.repairs == len(home._due) == RECORDS
+    assert home.repairs == len(home._turns._due) == RECORDS
 
 
 def test_the_image_is_written_while_commits_never_pause(tmp_path: Path) -> None:
