@@ -100,6 +100,9 @@ SPEC_PROBLEMS: Final = 100  # the search for more ends
 DURATION_MS: Final = 10 * 365 * 24 * 3600 * 1000  # a longer one is refused with InvalidSpec
 CATCHUP_RUNS: Final = 256  # of one schedule made up for; older fires are missed
 CAUSE_DEPTH: Final = 16  # causes behind a job or run; a longer chain is a loop, and refused
+TRIGGERS: Final = 1_000  # further ones are refused with Busy (429)
+EVENT_INPUT_BYTES: Final = 32 * 1024  # an event's larger data is left out of what it starts
+EVENT_FILTERS: Final = 16  # paths of one filter; refused with InvalidSpec
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
 SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)
@@ -125,6 +128,23 @@ ADVANCE_OPS: Final = 400  # of one step of a run; the rest is in the next transa
 ADVANCE_BYTES: Final = 640 * 1024  # likewise; the last job may go over it
 TERMINAL_KEEP_STEPS: Final = 50_000  # likewise, while there are more steps than this
 TERMINAL_KEEP_RUNS: Final = 5_000  # the oldest ended runs are evicted first, with their jobs
+
+# -- hooks and webhooks
+HOOKS: Final = 200  # further ones are refused with Busy (429)
+HOOK_BYTES: Final = 16 * 1024  # a hook as it is written; refused with TooLarge (413)
+HOOK_EVENT_BYTES: Final = 16 * 1024  # an event's larger data is left out of what is sent
+HOOK_PENDING: Final = 256  # deliveries of one hook; further events wait in the event log
+HOOK_DELIVERIES_KEPT: Final = 100  # of one hook, ended; the oldest go
+HOOK_SENDS: Final = 32  # at a time, of one node; further ones wait
+HOOK_SENDS_EACH: Final = 4  # likewise, of one hook
+HOOK_TIMEOUT_MS: Final = 30_000  # a longer timeout is refused with InvalidSpec
+HOOK_REDIRECTS: Final = 3  # of one delivery; a further one fails it
+HOOK_ANSWER_BYTES: Final = 16 * 1024  # of a receiver's answer; the rest is not read
+WEBHOOK_BYTES: Final = 40 * 1024  # a larger body is refused with TooLarge (413)
+WEBHOOK_WINDOW_S: Final = 300  # an older or later timestamp is refused (401)
+WEBHOOK_HEADER_BYTES: Final = 4 * 1024  # of headers given to what it starts; the rest is left out
+WEBHOOK_WAIT_MS: Final = 30_000  # a longer wait is refused with InvalidSpec
+WEBHOOK_IDS: Final = 100_000  # of one trigger's last day; further ones are refused with Busy (429)
 
 # -- job logs
 LOG_LINE_BYTES: Final = 256 * 1024  # a longer line is cut into pieces, marked as such

@@ -24,6 +24,7 @@ from actors.core.view import View
 from actors.errors import InvalidSpec
 from actors.model import keys
 from actors.model.cause import Cause
+from actors.model.codec import encode
 from actors.model.idempotency import hash_key
 from actors.model.job import TERMINAL
 from actors.model.run import RUN_TERMINAL
@@ -150,13 +151,17 @@ def _with_input(template: JobSpec, given: Any) -> JobSpec | Refused:
         return Refused("input", "its keys can't be filled")
     except InvalidSpec as error:
         return Refused("input", f"{error.problems[0].path}: {error.message}")
-    return msgspec.structs.replace(
+    spec = msgspec.structs.replace(
         template,
         input=value,
         has_input=template.has_input or given is not None,
         concurrency=filled,
         idempotency_key=own,
     )
+    size = len(encode(spec)) if given is not None else 0
+    if size > limits.SPEC_BYTES:
+        return Refused("input", f"it takes {size} bytes; SPEC_BYTES is {limits.SPEC_BYTES}")
+    return spec
 
 
 def _own_key(spec: JobSpec) -> list[KeyUse]:

@@ -8,14 +8,17 @@ import msgspec
 
 __all__ = ["Cause", "CauseKind"]
 
-CauseKind = Literal["request", "schedule", "backfill", "event", "webhook", "run", "retry", "hook"]
+CauseKind = Literal[
+    "request", "schedule", "backfill", "event", "webhook", "run", "retry", "hook", "job"
+]
 
 
 class Cause(msgspec.Struct, frozen=True, array_like=True):
     """What started something.
 
     `id`: of a schedule or backfill `<schedule>@<nominal time, RFC 3339>`, of an event
-    `<revision>-<k>`, of a webhook `<path>/<delivery id>`, of a run or a retried job its id.
+    `<revision>-<k>`, of a webhook `<path>/<delivery id>`, of a run, a retried job, or a job that
+    has emitted an event, its id.
     `depth` is that of the cause of the cause, plus one: what begins a chain has 0.
     """
 

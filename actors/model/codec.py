@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.model.client_key import ClientKey
+from actors.model.hook import Delivery, HookRecord
 from actors.model.idempotency import IdempotencyKey
 from actors.model.job import Attempt, Job, Output, Permit, Task
 from actors.model.join_token import JoinToken
@@ -24,6 +25,7 @@ from actors.model.secret import SealKey, Secret
 from actors.model.session import Session
 from actors.model.spec import JobSpec
 from actors.model.token import Token
+from actors.model.trigger import TriggerRecord
 
 __all__ = ["NOUNS", "SCHEMA", "decode", "encode", "is_readable"]
 
@@ -35,6 +37,8 @@ NOUNS: Final[dict[str, Any]] = {
     "closed": bool,
     "cluster": Leader | Level,
     "definition": Definition | bytes,
+    "delivery": Delivery,
+    "hook": HookRecord,
     "idempotency": IdempotencyKey,
     "job": Job,
     "jointoken": JoinToken,
@@ -54,6 +58,8 @@ NOUNS: Final[dict[str, Any]] = {
     "task": Task,
     "template": JobSpec,
     "token": Token,
+    "trigger": TriggerRecord,
+    "webhook": str,
 }
 _DECODERS: Final = {kind: msgspec.msgpack.Decoder(noun) for kind, noun in NOUNS.items()}
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -14,6 +14,10 @@ __all__ = [
     "cluster",
     "definition",
     "definition_chunk",
+    "deliveries_of",
+    "delivery",
+    "delivery_parts",
+    "hook",
     "idempotency",
     "job",
     "join_token",
@@ -43,6 +47,8 @@ __all__ = [
     "tasks_of",
     "template",
     "token",
+    "trigger",
+    "webhook",
 ]
 
 
@@ -231,3 +237,35 @@ def seal_key_generation(key: str) -> int:
 def kv(namespace: str, key: str) -> str:
     """A user's own value."""
     return f"kv/{namespace}/{key}"
+
+
+def trigger(name: str) -> str:
+    """What waits for an event or a webhook."""
+    return f"trigger/{name}"
+
+
+def webhook(path: str) -> str:
+    """Whose a path of inbound webhooks is: the name of its trigger."""
+    return f"webhook/{path}"
+
+
+def hook(name: str) -> str:
+    """What is done when something happens."""
+    return f"hook/{name}"
+
+
+def delivery(hook_name: str, revision: int, k: int) -> str:
+    """One event on its way to a hook's receiver."""
+    return f"delivery/{hook_name}/{revision:016d}-{k:05d}"
+
+
+def deliveries_of(hook_name: str) -> str:
+    """The prefix of a hook's deliveries."""
+    return f"delivery/{hook_name}/"
+
+
+def delivery_parts(key: str) -> tuple[str, int, int]:
+    """Return (hook, revision, k) of a delivery's key."""
+    _, name, place = key.split("/")
+    revision, _, k = place.partition("-")
+    return name, int(revision), int(k)

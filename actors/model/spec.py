@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from actors.model.recurrence import Recurrence
+from actors.model.trigger import EventSource, WebhookSource
 
 __all__ = [
     "Backoff",
@@ -85,17 +86,25 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
 class Trigger(msgspec.Struct, frozen=True, array_like=True):
     """When a job becomes due: at a moment or after a delay; neither means now.
 
-    With a recurrence the spec is no job, but what a schedule's jobs are made of.
+    With a recurrence, events or a webhook the spec is no job, but what a schedule's or a trigger's
+    jobs are made of.
     """
 
     at_ms: int | None = None
     delay_ms: int | None = None
     recurrence: Recurrence | None = None
+    events: EventSource | None = None
+    webhook: WebhookSource | None = None
 
     @property
     def defines(self) -> bool:
         """Whether a spec with this trigger defines something that starts jobs."""
-        return self.recurrence is not None
+        return self.recurrence is not None or self.is_given_input
+
+    @property
+    def is_given_input(self) -> bool:
+        """Whether what starts its jobs gives each of them an input of its own."""
+        return self.events is not None or self.webhook is not None
 
 
 class JobSpec(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

@@ -17,7 +17,7 @@ from actors.core.dag.spans import run_span
 from actors.core.dag.standing import Standing, standing_of
 from actors.core.dag.states import RUN, STEP
 from actors.core.dag.stop import stop
-from actors.core.dag.trigger import NotBegun, inputs_of, trigger
+from actors.core.dag.trigger import NotBegun, inputs_of, takes_input, trigger
 
 __all__ = [
     "RUN",
@@ -44,6 +44,7 @@ __all__ = [
     "standing_of",
     "step_due_at",
     "stop",
+    "takes_input",
     "trigger",
     "unreferred",
 ]

@@ -29,7 +29,7 @@ from actors.model.codec import encode
 from actors.model.pipeline import PipelineSpec
 from actors.model.run import RUN_TERMINAL, Run
 
-__all__ = ["NotBegun", "begin", "inputs_of", "trigger"]
+__all__ = ["NotBegun", "begin", "inputs_of", "takes_input", "trigger"]
 
 _PROBLEMS = 5
 
@@ -82,6 +82,13 @@ def trigger(
         labels=plan.spec.labels,
     )
     return begin(view, run_id, run, now_ms)
+
+
+def takes_input(view: View, name: str, key: str) -> bool:
+    """Say whether a pipeline has an input of this name."""
+    entry = view.get(keys.pipeline(name))
+    plan = plan_of(view, entry.noun.definition) if entry is not None else None
+    return plan is not None and key in (plan.spec.inputs or {}).get("properties", {})
 
 
 def begin(view: View, run_id: str, run: Run, now_ms: int) -> Txn | NotBegun:

@@ -165,6 +165,8 @@ def _take_schemas(obj: Values, values: Values, problems: Problems) -> None:
         if key in values and problems.clean(key):
             _add_found(schema_problems(values[key]), key, problems)
     values["has_input"] = "input" in obj
+    if values.get("trigger", Trigger()).is_given_input:
+        return  # each input is checked when it comes
     if "input_schema" in values and problems.clean("input", "input_schema"):
         if not values["has_input"]:
             problems.add(("input",), "input is missing; input_schema asks for it")
@@ -189,7 +191,11 @@ def _take_keys(values: Values, problems: Problems) -> None:
     if not problems.clean("input"):
         return
     data = values.get("input")
-    defines = values.get("trigger", Trigger()).defines
+    trigger = values.get("trigger", Trigger())
+    if trigger.is_given_input:
+        _leave_keys(values)
+        return
+    defines = trigger.defines
     seen: set[str] = set()
     entries = []
     for i, entry in enumerate(values.get("concurrency", ())):
@@ -207,6 +213,16 @@ def _take_keys(values: Values, problems: Problems) -> None:
         path = ("idempotency", "key")
         filled = fill(idempotency["key"], data, path, problems)
         values["idempotency_key"] = idempotency["key"] if defines else filled
+        if "ttl_ms" in idempotency:
+            values["idempotency_ttl_ms"] = idempotency["ttl_ms"]
+
+
+def _leave_keys(values: Values) -> None:
+    """Keep the keys as they are: the input that fills them comes with each event or request."""
+    entries = [entry for entry in values.get("concurrency", ()) if entry is not None]
+    values["concurrency"] = tuple([Concurrency(**entry) for entry in entries])
+    if idempotency := values.pop("idempotency", None):
+        values["idempotency_key"] = idempotency["key"]
         if "ttl_ms" in idempotency:
             values["idempotency_ttl_ms"] = idempotency["ttl_ms"]
 

@@ -151,7 +151,16 @@ class State:
             self._feed.push(revision, changes)
         for k, draft in enumerate(txn.events):
             self._events.append(
-                Event(revision, k, txn.now_ms, draft.type, draft.subject, draft.data, draft.trace)
+                Event(
+                    revision,
+                    k,
+                    txn.now_ms,
+                    draft.type,
+                    draft.subject,
+                    draft.data,
+                    draft.trace,
+                    draft.cause,
+                )
             )
 
     def _put(self, key: str, revision: int, value: bytes) -> None:

@@ -71,10 +71,11 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (mark.applied_index, mark.revision, mark.sessions, mark.keys) == (2, 4, b"s", 2)
     assert mark.position == b"p"
     assert decode_mark(found["image.mark.before"]) == mark._replace(position=b"")
-    (tmp_path / f"{1:020d}.seg").write_bytes(found["events.segment"])
-    log = EventSegments.open(tmp_path)
-    assert log.read((0, 0), 9) == [EVENT]
-    log.close()
+    for name in ("events.segment", "events.segment.before"):
+        (tmp_path / f"{1:020d}.seg").write_bytes(found[name])
+        log = EventSegments.open(tmp_path)
+        assert log.read((0, 0), 9) == [EVENT]
+        log.close()
     for name, position in (("export.ndjson", b"p"), ("export.ndjson.before", b"")):
         again = MemoryStateStore.open()
         import_ndjson(io.BytesIO(found[name]), again)
