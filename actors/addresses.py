@@ -17,6 +17,7 @@ __all__ = [
     "FORMATION",
     "HISTORY",
     "HOME",
+    "HOOKS",
     "IMAGE",
     "INCOMING",
     "JOIN",
@@ -30,6 +31,7 @@ __all__ = [
     "SEAL_KEYS",
     "SNAPSHOTS",
     "SUPERVISOR",
+    "TRIGGERS",
     "WAKEUPS",
     "pipeline_run",
     "slot",
@@ -48,6 +50,7 @@ EXECUTION: Final = "/execution"
 FORMATION: Final = "/formation"
 HISTORY: Final = "/history"
 HOME: Final = "/home"
+HOOKS: Final = "/hooks"
 IMAGE: Final = "/image"
 INCOMING: Final = "/incoming"
 JOIN: Final = "/join"
@@ -61,6 +64,7 @@ SCHEDULES: Final = "/schedules"
 SEAL_KEYS: Final = "/seal_keys"
 SNAPSHOTS: Final = "/snapshots"
 SUPERVISOR: Final = "/supervisor"
+TRIGGERS: Final = "/triggers"
 WAKEUPS: Final = "/wakeups"
 
 

@@ -208,7 +208,9 @@ class History(StoreActor):
     def flush(self, message: _Flush, context: Context) -> Iterator[Effect]:
         """Write what has gathered."""
         self._armed = False
-        if not self._busy and (self._ended or self._stored is not None):
+        # One that was there before is asked anew, though nothing has ended since: events have.
+        exists = self._stored is not None or self._recorded > 0
+        if not self._busy and (self._ended or exists):
             yield from self._flush()
 
     @handles(CatchUp)

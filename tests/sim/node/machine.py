@@ -14,6 +14,7 @@ from actors import addresses
 from actors.backends.event_segments import EventSegments
 from actors.backends.segment_log import SegmentLog
 from actors.consensus_replica import ConsensusReplica
+from actors.core.fetch_port import Outgoing
 from actors.core.history import NodeSample
 from actors.core.homes import Homes
 from actors.core.peers import Peers
@@ -26,6 +27,7 @@ from actors.execution import Execution
 from actors.executor_slot import ExecutorSlot
 from actors.history import History
 from actors.home import Home
+from actors.hooks import Answer, Hooks
 from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWriter
 from actors.log_writer import LogWriter
@@ -41,6 +43,7 @@ from actors.schedule_home import ScheduleHome
 from actors.scheduler import Scheduler
 from actors.supervisor_link import LinkLost, SupervisorLink
 from actors.task_set import TaskSet
+from actors.triggers import Triggers
 from actors.wakeups import Wakeups
 from jobd.node.gateway import NodeGateway
 from jobd.node.storage import Recovered, recover
@@ -49,6 +52,7 @@ from tests.sim.node.history import SimHistory, SimHistoryPort
 from tests.sim.node.image import SimImage
 from tests.sim.node.job_files import SimArtifacts, SimJobLogs
 from tests.sim.node.loop import SimLoop
+from tests.sim.node.receiver import SimReceiver
 from tests.sim.node.supervisor import SimPort, SimSupervisor
 
 __all__ = ["NODE", "SLOTS", "Machine", "NodeSim"]
@@ -77,6 +81,7 @@ class NodeSim:
         self.host = machine.host
         self.loop = SimLoop(self.host)
         self.fatal: JobdError | None = None
+        self._alive = True
         self._actors: dict[str, Any] = {}
         disk = machine.disk
         self.events = EventSegments.open(disk.path("events"), disk=disk)
@@ -165,7 +170,30 @@ class NodeSim:
             self._spawn(
                 addresses.SCHEDULES, lambda: ScheduleHome(state, self.peers, machine.late_s.append)
             )
+        if machine.receiver is not None:
+            self._start_hooks(machine.receiver)
         self._start_execution()
+
+    def _start_hooks(self, receiver: SimReceiver) -> None:
+        def post(key: str, outgoing: Outgoing) -> None:
+            receiver.send(outgoing, lambda received: self._answered(Answer(key, received)))
+
+        self._spawn(addresses.TRIGGERS, lambda: Triggers(self.state, self.peers))
+        self._spawn(
+            addresses.HOOKS,
+            lambda: Hooks(
+                self.state,
+                self.peers,
+                post=post,
+                open_secret=self._vault.open,
+                source=lambda: "jobd://sim",
+            ),
+        )
+
+    def _answered(self, answer: Answer) -> None:
+        """An answer reaches the process that asked, or nobody."""
+        if self._alive:
+            self.host.tell(addresses.HOOKS, answer)
 
     def _start_execution(self) -> None:
         machine, state, parent = self._machine, self.state, addresses.EXECUTION
@@ -226,6 +254,7 @@ class NodeSim:
         self.fatal = error
 
     def kill(self) -> None:
+        self._alive = False
         self.loop.kill()
         self._port.kill()
         self._history.kill()
@@ -267,6 +296,7 @@ class Machine:
         self.artifacts = SimArtifacts(self.supervisor.spool)
         self.history = SimHistory()
         self.history_rng = random.Random(f"{seed}/history")
+        self.receiver: SimReceiver | None = None  # with one, the node has triggers and hooks
         self.incarnation = 0
         self.schedules = False  # whether its processes fire any
         self.late_s: list[float] = []  # how late those that fired were

@@ -12,9 +12,10 @@ from typing import Any
 
 from actors.core.ports import EventPage
 from actors.errors import JobdError, NotFound, Unavailable
+from actors.model.event import event_id
 from actors.model.ids import make_id
 from actors.model.spec import Concurrency, JobSpec, NodeLost, Retry, Trigger
-from jobd.api.gateway import Submitted
+from jobd.api.gateway import RequestKey, Submitted
 from tests.sim.node.machine import Machine
 from tests.sim.node.monitor import Monitor, ViolationError
 
@@ -127,6 +128,16 @@ class Clients:
             accepted,
             again=key is not None,
             job_id=key,
+        )
+        self._send(request)
+
+    def emit(self, type_: str, data: dict[str, Any], done: Callable[[str], None]) -> None:
+        """Emit an event, under a key until it is there; `done` gets its id."""
+        wanted = RequestKey("me", f"emit {type_} {data}", "b")
+        request = _Request(
+            lambda gateway: gateway.emit_event(type_, "s", data, request=wanted),
+            lambda written: done(event_id(written.revision, 0)),
+            again=True,
         )
         self._send(request)
 
