@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from actors.errors import ConfigError
+from actors.core.url_policy import parse_networks
+from actors.errors import ConfigError, InvalidInput
 from actors.model.ids import NAME_RE
 from jobd.cluster_section import ClusterSection
 
@@ -83,6 +84,21 @@ class TelemetrySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     otlp_endpoint: str = ""
 
 
+class HooksSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """hooks: which networks that are not public they may send to."""
+
+    allowed_networks: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raise ConfigError for what is no network."""
+        try:
+            parse_networks(self.allowed_networks)
+        except InvalidInput as error:
+            raise ConfigError(
+                f"hooks.allowed_networks: {error.message}", remedy=error.remedy
+            ) from None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of a node."""
 
@@ -93,6 +109,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: StorageSection = StorageSection()
     log: LogSection = LogSection()
     telemetry: TelemetrySection = TelemetrySection()
+    hooks: HooksSection = HooksSection()
 
 
 def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
@@ -170,6 +187,7 @@ def _checked(merged: dict[str, Any], origin: dict[str, str]) -> Config:
         cause = f"{name} (from {_place(name, origin)}): {message}"
         raise ConfigError(cause, remedy=_remedy(_types().get(name))) from None
     config.cluster.check()
+    config.hooks.check()
     return config
 
 

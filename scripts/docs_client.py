@@ -35,6 +35,7 @@ from jobd.api import (
     tokens,
 )
 from jobd.client import Client, follow, node_operations
+from jobd.client.hook_sections import Hooks, Triggers
 from jobd.client.pipeline_sections import Pipelines, Runs
 from jobd.client.schedules import Schedules
 from jobd.client.sections import KeyValues, Members, Secrets, Tokens
@@ -53,6 +54,8 @@ SECTIONS: tuple[tuple[str, type, str], ...] = (
     ("Client", Client, ""),
     ("client.kv", KeyValues, "kv."),
     ("client.secrets", Secrets, "secrets."),
+    ("client.hooks", Hooks, "hooks."),
+    ("client.triggers", Triggers, "triggers."),
     ("client.tokens", Tokens, "tokens."),
     ("client.members", Members, "members."),
     ("client.schedules", Schedules, "schedules."),

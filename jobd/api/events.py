@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,9 +14,12 @@ from actors import limits
 from actors.core.ports import EventPage
 from actors.errors import InvalidInput
 from actors.model import keys
-from actors.model.event import Event, event_id, parse_event_id
+from actors.model.cause import Cause
+from actors.model.event import Event, Where, event_id, is_where, parse_event_id
+from actors.model.ids import is_id
 from jobd.api.call import HEARTBEAT_S, Call, Item, Items, Reply, Stream, once
 from jobd.api.gateway import Gateway
+from jobd.api.job_views import CauseView, cause_view
 from jobd.api.past_jobs import events_of, view_of
 from jobd.api.query import PageSize, ReadQuery
 from jobd.api.route import SSE, Route
@@ -24,6 +28,7 @@ from jobd.api.stamp import Stamp, stamp
 __all__ = ["ROUTES", "EventPageView", "JobEventQuery", "events_about"]
 
 PAGE_EVENTS: Final = 200
+FILTER_LOOKS: Final = 20
 RESERVED: Final = "jobd:"
 _LAST: Final = 2**31  # above every k of a revision
 
@@ -36,10 +41,15 @@ EventId = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_ID.pattern}$"})
 
 
 class EventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`types` are globs, any of which may match; `after` is an event's id."""
+    """`types` are globs, any of which may match; `after` is an event's id.
+
+    `filter` is `path=value`, all of which must be so in the data: `order.country=de`. A value that
+    is JSON is that (12, true, "12"), any other one text.
+    """
 
     types: list[str] = []
     subject: str | None = None
+    filter: list[str] = []
     after: EventId | None = None
     limit: PageSize = 100
 
@@ -56,11 +66,15 @@ class FollowQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     types: list[str] = []
     subject: str | None = None
+    filter: list[str] = []
     after: EventId | None = None
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """A fact; `id` is its place in the total order, `<revision>-<k>`."""
+    """A fact; `id` is its place in the total order, `<revision>-<k>`.
+
+    `cause` is what made an event of one's own; of the system's events their data says it.
+    """
 
     id: str
     type: str
@@ -68,6 +82,7 @@ class EventView(msgspec.Struct, frozen=True):
     subject: str
     data: dict[str, Any]
     trace: str
+    cause: CauseView | None = None
 
 
 class EventPageView(msgspec.Struct, frozen=True):
@@ -96,8 +111,37 @@ async def list_events(call: Call[EventQuery, None]) -> Reply:
     """List events in order."""
     query = call.query
     types = _split(query.types)
-    page = await events_of(call.gateway, _after(query.after), query.limit, types, query.subject)
+    after, where = _after(query.after), _where(query.filter)
+    page = await events_of(call.gateway, after, query.limit, types, query.subject)
+    if where:
+        page, more = await _filtered(call.gateway, page, query, where)
+        shown = [_view(event) for event in page.events]
+        return Reply(EventPageView(shown, more, page.gap))
     return Reply(_page(page, query.limit))
+
+
+async def _filtered(
+    gateway: Gateway, page: EventPage, query: EventQuery, where: Where
+) -> tuple[EventPage, str | None]:
+    """Go through pages until one is full of what is wanted; return it and where to go on.
+
+    After FILTER_LOOKS pages it is what was found: a filter that matches nothing costs no more.
+    """
+    found: list[Event] = []
+    gap = page.gap
+    for _ in range(FILTER_LOOKS):
+        for event in page.events:
+            if is_where(event.data, where):
+                found.append(event)
+                if len(found) == query.limit:
+                    return EventPage(tuple(found), gap), event.id
+        if len(page.events) < query.limit:
+            return EventPage(tuple(found), gap), None
+        last = page.events[-1]
+        types = _split(query.types)
+        page = await events_of(gateway, last.place, query.limit, types, query.subject)
+        gap = gap or page.gap
+    return EventPage(tuple(found), gap), last.id
 
 
 async def list_job_events(call: Call[JobEventQuery, None]) -> Reply:
@@ -118,11 +162,16 @@ async def stream_events(call: Call[FollowQuery, None]) -> Stream:
     """Follow events; a `gap` item says that some are no longer kept."""
     resumed = call.last_event_id or call.query.after
     after = _after(resumed) if resumed else (call.gateway.view.revision, _LAST)
-    return Stream(_follow(call.gateway, after, _split(call.query.types), call.query.subject))
+    types, where = _split(call.query.types), _where(call.query.filter)
+    return Stream(_follow(call.gateway, after, types, call.query.subject, where))
 
 
 async def _follow(
-    gateway: Gateway, after: tuple[int, int], types: tuple[str, ...], subject: str | None
+    gateway: Gateway,
+    after: tuple[int, int],
+    types: tuple[str, ...],
+    subject: str | None,
+    where: Where,
 ) -> Items:
     """Read on from a place, then take what is published; read again when that was too much.
 
@@ -134,7 +183,7 @@ async def _follow(
             while behind:
                 page = await events_of(gateway, after, PAGE_EVENTS, types, subject)
                 items = [Item("gap", {"after": event_id(*after)})] if page.gap else []
-                items += [Item("event", _view(event), event.id) for event in page.events]
+                items += _items(page.events, where)
                 if page.events:
                     after = _place(page.events[-1])
                 if items:
@@ -149,8 +198,32 @@ async def _follow(
                     continue
                 fresh = [event for event in events if _place(event) > after]
                 if fresh:
-                    yield [Item("event", _view(event), event.id) for event in fresh]
                     after = _place(fresh[-1])
+                    items = _items(fresh, where)
+                    if items:
+                        yield items
+
+
+def _items(events: Iterable[Event], where: Where) -> list[Item]:
+    wanted = (event for event in events if is_where(event.data, where))
+    return [Item("event", _view(event), event.id) for event in wanted]
+
+
+def _where(texts: list[str]) -> Where:
+    """Read filters. Raises InvalidInput."""
+    if len(texts) > limits.EVENT_FILTERS:
+        raise InvalidInput(f"more than {limits.EVENT_FILTERS} filters (EVENT_FILTERS)")
+    found = []
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not path or not equals:
+            raise InvalidInput(f"a filter is path=value, not {text!r}")
+        try:
+            wanted = msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            wanted = value
+        found.append((path, value if isinstance(wanted, dict | list) else wanted))
+    return tuple(found)
 
 
 def _place(event: Event) -> tuple[int, int]:
@@ -158,7 +231,11 @@ def _place(event: Event) -> tuple[int, int]:
 
 
 async def emit_event(call: Call[Any, EventBody]) -> Reply:
-    """Emit a custom event."""
+    """Emit a custom event.
+
+    A request of a running job may name it in the header `JobD-Job` (`JOBD_JOB_ID`): what the event
+    starts then has the job among its causes. jobctl and the client library do so by themselves.
+    """
     body = call.body
     if body.type.startswith(RESERVED):
         raise InvalidInput(f"types that begin with {RESERVED} are the system's own")
@@ -166,9 +243,23 @@ async def emit_event(call: Call[Any, EventBody]) -> Reply:
         raise InvalidInput("an event's type has 1 to 128 visible ASCII characters")
     _check_depth(body.data)
     made = await call.gateway.emit_event(
-        body.type, body.subject, body.data, request=call.request_key("emit_event")
+        body.type,
+        body.subject,
+        body.data,
+        request=call.request_key("emit_event"),
+        cause=_emitter(call),
     )
     return once(made, Emitted(event_id(made.revision, 0)))
+
+
+def _emitter(call: Call[Any, EventBody]) -> Cause | None:
+    """Return the job that a request says it comes from, so that a chain goes on behind it."""
+    job_id = call.headers.get("JobD-Job", "")
+    entry = call.gateway.view.get(keys.job(job_id)) if is_id(job_id) else None
+    if entry is None:
+        return None
+    behind: Cause | None = entry.noun.cause
+    return Cause("job", job_id, behind.depth + 1 if behind is not None else 0)
 
 
 def _check_depth(data: dict[str, Any]) -> None:
@@ -210,7 +301,13 @@ def _page(page: EventPage, limit: int) -> EventPageView:
 
 def _view(event: Event) -> EventView:
     return EventView(
-        event.id, event.type, stamp(event.time_ms), event.subject, event.data, event.trace
+        event.id,
+        event.type,
+        stamp(event.time_ms),
+        event.subject,
+        event.data,
+        event.trace,
+        cause_view(event.cause),
     )
 
 

@@ -17,10 +17,12 @@ import msgspec
 
 from actors.core.ports import EventPage, LogPage
 from actors.core.view import Entry, View
+from actors.model.cause import Cause
 from actors.model.spec import JobSpec
 from jobd.api.audit import Audit
 from jobd.api.cluster_gateway import ClusterGateway
 from jobd.api.event_tail import EventTail
+from jobd.api.hook_gateway import HookGateway
 from jobd.api.node_views import ActorView, NodeView
 from jobd.api.past import Past
 from jobd.api.pipeline_gateway import PipelineGateway
@@ -207,7 +209,13 @@ class Gateway(Protocol):
         """Give the events that are published from now on; what was before is `read_events`'s."""
 
     async def emit_event(
-        self, type_: str, subject: str, data: dict[str, Any], *, request: RequestKey
+        self,
+        type_: str,
+        subject: str,
+        data: dict[str, Any],
+        *,
+        request: RequestKey,
+        cause: Cause | None = None,
     ) -> Written:
         """Emit a custom event once; it is the first of the returned revision.
 
@@ -274,6 +282,10 @@ class Gateway(Protocol):
     @property
     def schedules(self) -> ScheduleGateway:
         """The schedules."""
+
+    @property
+    def hooks(self) -> HookGateway:
+        """Triggers, hooks and inbound webhooks."""
 
     async def artifact(
         self, job_id: str, task: int, name: str, *, node: str | None = None

@@ -12,6 +12,7 @@ from actors.errors import NotFound
 from actors.model import keys
 from actors.model.job import Output
 from jobd.api.call import Call, File, Pieces, Reply
+from jobd.api.causes import chain_of
 from jobd.api.cursor import make_cursor, read_number
 from jobd.api.gateway import Gateway
 from jobd.api.job_views import (
@@ -68,12 +69,16 @@ async def list_attempts(call: Call[ListQuery, None]) -> Reply:
 
 
 async def explain_job(call: Call[ReadQuery, None]) -> Reply:
-    """Say why a job is where it is, what it waits for, and which node decides first (`home`)."""
+    """Say why a job is where it is, what it waits for, and which node decides first (`home`).
+
+    `causes` is the chain of what started it, the nearest first, back to where it began.
+    """
     job_id, gateway = call.path("id"), call.gateway
     await check_present(gateway, job_id)
     found = gateway.explain(job_id)
     if found["state"] in _WAITING:
         found["reasons"] = _held_by_the_node(gateway) or found["reasons"]
+    found["causes"] = msgspec.to_builtins(await chain_of(gateway, job_id))
     found["home"] = gateway.cluster.home_of(keys.job(job_id))
     return Reply(found)
 

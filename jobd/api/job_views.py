@@ -11,7 +11,7 @@ import msgspec
 from actors.core.view import Entry, View
 from actors.errors import NotFound
 from actors.model import keys
-from actors.model.cause import CauseKind
+from actors.model.cause import Cause, CauseKind
 from actors.model.ids import is_id
 from actors.model.job import (
     TERMINAL,
@@ -35,6 +35,7 @@ __all__ = [
     "JobView",
     "artifacts_of",
     "attempts_of",
+    "cause_view",
     "detail_of",
     "find_job",
     "job_view",
@@ -235,17 +236,18 @@ def _fields(view: View, job_id: str, entry: Entry) -> dict[str, Any]:
         "signal": last.signal if last is not None and ended else None,
         "cancel_requested": job.cancel_ms > 0,
         "retry_of": job.retry_of,
-        "cause": _cause(job),
+        "cause": cause_view(job.cause),
         "run": job.run or None,
         "step": job.step or None,
         "revision": entry.revision,
     }
 
 
-def _cause(job: Job) -> CauseView | None:
-    if job.cause is None:
+def cause_view(cause: Cause | None) -> CauseView | None:
+    """Return how a cause looks outside."""
+    if cause is None:
         return None
-    return CauseView(kind=job.cause.kind, id=job.cause.id, depth=job.cause.depth)
+    return CauseView(kind=cause.kind, id=cause.id, depth=cause.depth)
 
 
 def _node_of(view: View, job_id: str, job: Job, last: Summary | None) -> str | None:

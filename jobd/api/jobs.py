@@ -65,7 +65,8 @@ class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job that is durably accepted; the key makes a repeat of the request safe.
 
-    `defined` is what a spec with a recurring trigger defines instead of a job: `schedule/<name>`.
+    `defined` is what a spec defines instead of a job: `schedule/<name>` by a trigger that recurs,
+    `trigger/<name>` by one for events or webhooks.
     Then there is no `id`.
     """
 
@@ -96,7 +97,8 @@ class JobPage(msgspec.Struct, frozen=True):
 
 
 async def submit_job(call: Call[NoQuery, bytes]) -> Reply:
-    """Accept one job; 202 once it is durable. A recurring trigger defines a schedule: 201."""
+    """Accept one job; 202 once it is durable. A recurring trigger, or one for
+    events or webhooks, defines a schedule or a trigger: 201."""
     spec = await read_spec(call.body, call.clock())
     if spec.trigger.defines:
         return await _define(call, spec)
@@ -242,14 +244,17 @@ async def _define(call: Call[NoQuery, bytes], spec: JobSpec) -> Reply:
     """Define what a spec with a trigger that recurs stands for."""
     if not call.principal.may("write"):
         raise Forbidden(
-            "a trigger that recurs defines a schedule; that needs the scope write",
+            "such a trigger defines what starts jobs again and again; that needs the scope write",
             remedy="take a token with it, or leave the trigger out to run the job now",
         )
-    written = await call.gateway.schedules.define(
+    noun = "schedule" if spec.trigger.recurrence is not None else "trigger"
+    gateway = call.gateway
+    define = gateway.schedules.define if noun == "schedule" else gateway.hooks.define_job
+    written = await define(
         spec, principal=call.principal.token_id, request=call.request_key("submit_job")
     )
-    defined = Accepted("", written.key, f"schedule/{spec.name}")
-    headers = {"Location": f"/api/v1/schedules/{spec.name}"}
+    defined = Accepted("", written.key, f"{noun}/{spec.name}")
+    headers = {"Location": f"/api/v1/{noun}s/{spec.name}"}
     reply = once(written, defined, headers=headers)
     return reply if written.replayed else replace(reply, status=201)
 
@@ -272,7 +277,7 @@ async def _parse_all(bodies: list[bytes], now_ms: int) -> list[JobSpec]:
         try:
             specs.append(await read_spec(body, now_ms))
             if specs[-1].trigger.defines:
-                text = "a schedule is defined by itself: POST /jobs, or PUT /schedules/NAME"
+                text = "a schedule or a trigger is defined by itself: POST /jobs"
                 problems.append(Problem(f"$.jobs[{i}].trigger", 0, 0, text))
         except InvalidSpec as e:
             problems += [Problem(f"$.jobs[{i}]{p.path[1:]}", 0, 0, p.message) for p in e.problems]

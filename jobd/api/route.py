@@ -25,10 +25,11 @@ from jobd.api.gateway import Gateway
 from jobd.api.principal import Principal, Scope, is_valid
 from jobd.api.query import NoQuery, ReadQuery, parse_query
 
-__all__ = ["JSON", "SSE", "Handler", "Request", "Route", "encode_value", "perform"]
+__all__ = ["ANY_TYPE", "JSON", "SSE", "Handler", "Request", "Route", "encode_value", "perform"]
 
 JSON: Final = "application/json"
 SSE: Final = "text/event-stream"
+ANY_TYPE: Final = "*/*"  # of a body that its handler judges
 CATCH_UP_S: Final = 10.0
 _PARAMETER: Final = re.compile(r"{(\w+)(?::[^}]*)?}")
 

@@ -12,6 +12,7 @@ from jobd.api import (
     cluster,
     events,
     health,
+    hooks,
     job_logs,
     job_plan,
     job_results,
@@ -25,6 +26,8 @@ from jobd.api import (
     secrets,
     sql,
     tokens,
+    triggers,
+    webhooks,
 )
 from jobd.api.route import Route
 
@@ -40,6 +43,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *pipelines.ROUTES,
     *runs.ROUTES,
     *events.ROUTES,
+    *triggers.ROUTES,
+    *hooks.ROUTES,
+    *webhooks.ROUTES,
     *kv.ROUTES,
     *schedule_preview.ROUTES,
     *schedules.ROUTES,

@@ -22,6 +22,7 @@ from jobd.cli.dev import dev
 from jobd.cli.discovery import Given
 from jobd.cli.event import event
 from jobd.cli.failure import CANCELLED, USAGE, Failure
+from jobd.cli.hook import hook
 from jobd.cli.import_ import import_
 from jobd.cli.job import job
 from jobd.cli.job_create import run
@@ -37,6 +38,7 @@ from jobd.cli.sql import sql
 from jobd.cli.store import store
 from jobd.cli.token import token
 from jobd.cli.top import top
+from jobd.cli.trigger import trigger
 
 __all__ = ["cli", "main"]
 
@@ -76,8 +78,9 @@ def cli(
 
 
 for command in (
-    actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, import_, job,
-    kv, node, pipeline, plan, run, runs, schedule, secret, sql, status, store, token, top, validate,
+    actor, api, apply, audit, backup, cluster, completion, context_, dev, diff, event, hook,
+    import_, job, kv, node, pipeline, plan, run, runs, schedule, secret, sql, status, store, token,
+    top, trigger, validate,
 ):  # fmt: skip
     cli.add_command(command)
 

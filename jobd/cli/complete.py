@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTOR",
     "CONTEXT",
+    "HOOK",
     "JOB",
     "KV",
     "NODE",
@@ -32,6 +33,7 @@ __all__ = [
     "SCHEDULE",
     "SECRET",
     "TOKEN",
+    "TRIGGER",
     "Live",
 ]
 
@@ -140,6 +142,16 @@ def _secrets(client: Client, typed: str) -> Iterator[Proposal]:
         yield secret["name"], f"of {secret['updated_at']}"
 
 
+def _hooks(client: Client, typed: str) -> Iterator[Proposal]:
+    for hook in client.get("/hooks", limit=LIMIT)["items"]:
+        yield hook["name"], hook["url"] or hook["starts"]
+
+
+def _triggers(client: Client, typed: str) -> Iterator[Proposal]:
+    for trigger in client.get("/triggers", limit=LIMIT)["items"]:
+        yield trigger["name"], trigger["starts"] or trigger["emits"]
+
+
 def _values(client: Client, typed: str) -> Iterator[Proposal]:
     """Keys, once the namespace is typed: there is no list of namespaces."""
     namespace, slash, prefix = typed.partition("/")
@@ -150,6 +162,7 @@ def _values(client: Client, typed: str) -> Iterator[Proposal]:
 
 ACTOR: Final = Live("address", _actors)
 CONTEXT: Final = _ContextName()
+HOOK: Final = Live("hook", _hooks)
 JOB: Final = Live("job", _jobs)
 KV: Final = Live("value", _values)
 NODE: Final = Live("node", _nodes)
@@ -158,3 +171,4 @@ RUN: Final = Live("run", _runs)
 SCHEDULE: Final = Live("schedule", _schedules)
 SECRET: Final = Live("secret", _secrets)
 TOKEN: Final = Live("token", _tokens)
+TRIGGER: Final = Live("trigger", _triggers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Final
 
 import click
@@ -41,12 +42,15 @@ def emit(session: Session, type_: str, subject: str, data: str) -> None:
     except ValueError as e:
         raise Failure(f"--data is no JSON: {e}", exit_code=USAGE) from None
     body = {"type": type_, "subject": subject, "data": content}
-    click.echo(session.client.request("POST", "/events", body=body).json["id"])
+    job = os.environ.get("JOBD_JOB_ID")
+    headers = {"JobD-Job": job} if job else {}
+    click.echo(session.client.request("POST", "/events", body=body, headers=headers).json["id"])
 
 
 @event.command("list")
 @click.option("--type", "types", multiple=True, metavar="GLOB", help="Only such types.")
 @click.option("--subject", help="Only those about this.")
+@click.option("--filter", "filters", multiple=True, metavar="PATH=VALUE", help="Only such data.")
 @click.option("--after", metavar="ID", help="Only later ones.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @output_option
@@ -55,26 +59,39 @@ def list_events(
     session: Session,
     types: tuple[str, ...],
     subject: str | None,
+    filters: tuple[str, ...],
     after: str | None,
     limit: int,
     form: str,
 ) -> None:
     """List events in order."""
-    body = session.client.get("/events", types=types, subject=subject, after=after, limit=limit)
+    asked: dict[str, Any] = {"types": types, "subject": subject, "filter": filters}
+    body = session.client.get("/events", **asked, after=after, limit=limit)
     print_events(form, body)
 
 
 @event.command()
 @click.option("--type", "types", multiple=True, metavar="GLOB", help="Only such types.")
 @click.option("--subject", help="Only those about this.")
+@click.option("--filter", "filters", multiple=True, metavar="PATH=VALUE", help="Only such data.")
 @click.option("--after", metavar="ID", help="Begin behind this one; without it, now.")
 @output_option
 @pass_session
 def tail(
-    session: Session, types: tuple[str, ...], subject: str | None, after: str | None, form: str
+    session: Session,
+    types: tuple[str, ...],
+    subject: str | None,
+    filters: tuple[str, ...],
+    after: str | None,
+    form: str,
 ) -> None:
     """Follow events until Ctrl-C; with -o json one object a line."""
-    query: dict[str, Any] = {"types": types, "subject": subject, "after": after}
+    query: dict[str, Any] = {
+        "types": types,
+        "subject": subject,
+        "filter": filters,
+        "after": after,
+    }
     tail_events(session.client, form, query)
 
 

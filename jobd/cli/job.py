@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -221,12 +222,21 @@ def delete(session: Session, references: tuple[str, ...]) -> None:
         note(f"job/{job_id} deleted")
 
 
+def _cause_lines(causes: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line for each link of a chain of causes, the nearest first."""
+    for depth, link in enumerate(causes):
+        about = " ".join(part for part in (link.get("type"), link.get("subject")) if part)
+        lost = " (what was behind it is no longer kept)" if link.get("lost") else ""
+        lead = "started by" if not depth else "  " * depth + "which came of"
+        yield f"  {lead} {link['kind']} {link['id']}" + (f": {about}" if about else "") + lost
+
+
 def _print_why(body: dict[str, Any]) -> None:
     """Print the state, what it waits for and until when, and what each node lacks for it."""
     cause = body["detail"] or body["reason"]
     click.echo(f"job/{body['job']} is {body['state']}" + (f": {cause}" if cause else ""))
-    if started_by := body.get("cause"):
-        click.echo(f"  started by {started_by['kind']} {started_by['id']}")
+    for line in _cause_lines(body["causes"]):
+        click.echo(line)
     for reason in body["reasons"]:
         until = f" ({moment(reason['due_ms'])})" if "due_ms" in reason else ""
         click.echo(f"  {reason['message']}{until}")

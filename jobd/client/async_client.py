@@ -21,6 +21,7 @@ from jobd.client import job_operations as jobs
 from jobd.client import node_operations as nodes
 from jobd.client.artifact import Destination, Writer
 from jobd.client.async_calls import AsyncCalls
+from jobd.client.async_hook_sections import AsyncHooks, AsyncTriggers
 from jobd.client.async_pipeline_sections import AsyncPipelines, AsyncRuns
 from jobd.client.async_schedules import AsyncSchedules
 from jobd.client.async_sections import AsyncKeyValues, AsyncMembers, AsyncSecrets, AsyncTokens
@@ -52,6 +53,8 @@ class AsyncClient(AsyncCalls):
         self.secrets = AsyncSecrets(self)
         self.pipelines = AsyncPipelines(self)
         self.runs = AsyncRuns(self)
+        self.hooks = AsyncHooks(self)
+        self.triggers = AsyncTriggers(self)
         self.tokens = AsyncTokens(self)
         self.members = AsyncMembers(self)
         self.schedules = AsyncSchedules(self)
@@ -183,14 +186,17 @@ class AsyncClient(AsyncCalls):
         *types: str,
         after: str | None = None,
         subject: str | None = None,
+        where: Mapping[str, Any] | None = None,
         follow: bool = True,
     ) -> AsyncGenerator[EventView | Gap, None]:
         """Yield events of these types (globs; none: all) as they happen, or those behind `after`.
 
+        `where` says what must be at paths of the data: `{"order.country": "de"}`.
         Nothing is left out when the link breaks; what is no longer kept is told by a `Gap`. Without
         `follow` it ends with the last event there is.
         """
-        query = {"types": list(types), "subject": subject}
+        filters = nodes.event_filters(where or {})
+        query = {"types": list(types), "subject": subject, "filter": filters}
         if not follow:
             return self._kept(query, after)
         return self._happening(query, after)

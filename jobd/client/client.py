@@ -22,6 +22,7 @@ from jobd.client.artifact import Destination, Writer
 from jobd.client.calls import Calls
 from jobd.client.flow import mint_key, submit_and_wait, wait_flow
 from jobd.client.follow import Gap, follow_events, follow_logs
+from jobd.client.hook_sections import Hooks, Triggers
 from jobd.client.job_operations import JobLike, Spec
 from jobd.client.pipeline_sections import Pipelines, Runs
 from jobd.client.retry import TIMEOUT_S
@@ -56,6 +57,8 @@ class Client(Calls):
         self.secrets = Secrets(self)
         self.pipelines = Pipelines(self)
         self.runs = Runs(self)
+        self.hooks = Hooks(self)
+        self.triggers = Triggers(self)
         self.tokens = Tokens(self)
         self.members = Members(self)
         self.schedules = Schedules(self)
@@ -187,14 +190,17 @@ class Client(Calls):
         *types: str,
         after: str | None = None,
         subject: str | None = None,
+        where: Mapping[str, Any] | None = None,
         follow: bool = True,
     ) -> Generator[EventView | Gap, None, None]:
         """Yield events of these types (globs; none: all) as they happen, or those behind `after`.
 
+        `where` says what must be at paths of the data: `{"order.country": "de"}`.
         Nothing is left out when the link breaks; what is no longer kept is told by a `Gap`. Without
         `follow` it ends with the last event there is.
         """
-        query = {"types": list(types), "subject": subject}
+        filters = nodes.event_filters(where or {})
+        query = {"types": list(types), "subject": subject, "filter": filters}
         if not follow:
             return self._kept(query, after)
         revision = 0 if after else self.status().revision

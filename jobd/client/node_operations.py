@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ __all__ = [
     "delete_value",
     "drain_node",
     "emit_event",
+    "event_filters",
     "get_cluster",
     "get_node",
     "get_status",
@@ -168,6 +170,11 @@ def list_events(query: Query) -> Operation[EventPageView]:
     return operation("list_events", reads_as(EventPageView), query=query)
 
 
+def event_filters(where: Mapping[str, Any]) -> list[str]:
+    """Return filters of data as the API takes them."""
+    return [f"{path}={msgspec.json.encode(value).decode()}" for path, value in where.items()]
+
+
 def stream_events(query: Query) -> Operation[None]:
     """Follow events."""
     return operation("stream_events", nothing, query=query)
@@ -176,7 +183,9 @@ def stream_events(query: Query) -> Operation[None]:
 def emit_event(type_: str, subject: str, data: Mapping[str, Any], key: str) -> Operation[Emitted]:
     """Emit a custom event."""
     body = msgspec.json.encode({"type": type_, "subject": subject, "data": data})
-    return operation("emit_event", reads_as(Emitted), body=body, key=key)
+    job = os.environ.get("JOBD_JOB_ID")  # within a job: what the event starts has it for a cause
+    headers = {"JobD-Job": job} if job else {}
+    return operation("emit_event", reads_as(Emitted), body=body, headers=headers, key=key)
 
 
 def get_value(namespace: str, key: str) -> Operation[Stored]:

@@ -30,7 +30,7 @@ from jobd.api.call import Clock
 from jobd.api.gateway import Gateway
 from jobd.api.principal import LOCAL, Principal, authenticate
 from jobd.api.problem import ProblemDetails, problem_of
-from jobd.api.route import JSON, Route
+from jobd.api.route import ANY_TYPE, JSON, Route
 from jobd.http.connections import note_arrival
 from jobd.http.dispatch import REQUEST_ID, origin_of, respond_problem
 from jobd.http.rates import Rates
@@ -213,7 +213,11 @@ class Guard:
             self._limit(request, principal)
             if route is not None:
                 self._check_body_type(request, route)
-            return await handler(request)
+            try:
+                return await handler(request)
+            except Unauthenticated:
+                self._count_refusal(request, route)
+                raise
 
         return check
 
@@ -237,6 +241,12 @@ class Guard:
             log_refusal(request, f"scope {route.scope}", principal.token_id)
             raise Forbidden(f"the token {principal.token_id} lacks the scope {route.scope}")
         return principal
+
+    def _count_refusal(self, request: web.Request, route: Route | None) -> None:
+        """Have whoever does not prove what it sends wait, as without a valid token."""
+        self._deny(request, "proof", route)
+        if self._refusals.take(request.remote or "") is None:
+            raise Busy("too many requests without a valid proof came from this address")
 
     def refuse(self, request: web.Request, what: str) -> None:
         """Record a refusal that came before the route was looked at."""
@@ -279,6 +289,8 @@ class Guard:
             raise _UnsupportedMediaType(
                 f"a body in the encoding {encoding} is refused", remedy="Send it as it is."
             )
+        if ANY_TYPE in route.accepts:
+            return
         if "Content-Type" not in request.headers or request.content_type not in route.accepts:
             raise _UnsupportedMediaType(
                 f"this route takes {' or '.join(route.accepts or (JSON,))},"

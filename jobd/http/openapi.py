@@ -73,7 +73,7 @@ def openapi(routes: Iterable[tuple[str, Route]], version: str) -> dict[str, Any]
         types, ref_template="#/components/schemas/{name}"
     )
     refs = dict(zip(types, schemas, strict=True))
-    for content in {route.content for _, route in table if route.content is not None}:
+    for content in dict.fromkeys(route.content for _, route in table if route.content):
         schema = content()
         name = "".join(word.capitalize() for word in schema["title"].split())
         components[name] = schema

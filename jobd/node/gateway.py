@@ -21,6 +21,7 @@ from actors.core.store.txn import Txn, absent, at
 from actors.core.view import Entry, View
 from actors.errors import AskTimeout, Busy, Conflict, InvalidInput, NotFound, PreconditionFailed
 from actors.model import keys
+from actors.model.cause import Cause
 from actors.model.codec import encode
 from actors.model.event import EventDraft
 from actors.model.ids import id_time_ms
@@ -29,6 +30,7 @@ from actors.model.spec import JobSpec
 from actors.model.token import Token, format_token, hash_secret
 from actors.replica_messages import Barrier
 from actors.runtime import Clock, LoopHost
+from actors.runtime.trace import CURRENT
 from actors.wakeups import ANYTHING
 from jobd.api.audit import Audit
 from jobd.api.event_tail import EventTail, EventTails
@@ -47,6 +49,7 @@ from jobd.api.past import Past
 from jobd.node.actor_rows import ActorRows
 from jobd.node.contact import Contact
 from jobd.node.node_cluster import ClusterSource, NodeCluster
+from jobd.node.node_hooks import NodeHooks
 from jobd.node.peer_reader import PeerReader
 from jobd.node.pipelines import NodePipelines
 from jobd.node.reads import Reads
@@ -119,14 +122,9 @@ class NodeGateway:
         self._submissions = Submissions(
             state, self._writer, clock=clock, new_id=new_id, check=self._secrets.check
         )
-        self.schedules = Schedules(
-            state,
-            self._writer,
-            self._repeats,
-            clock=clock,
-            new_id=new_id,
-            check=self._secrets.check,
-        )
+        door: dict[str, Any] = {"clock": clock, "new_id": new_id, "check": self._secrets.check}
+        self.schedules = Schedules(state, self._writer, self._repeats, **door)
+        self.hooks = NodeHooks(vault, state, self._writer, self._repeats, **door)
         self.audit = audit
         self.past = past
         reads = Reads(host, state, artifacts, self._others)
@@ -275,12 +273,19 @@ class NodeGateway:
         return self._source.tails.open(types, subject)
 
     async def emit_event(
-        self, type_: str, subject: str, data: dict[str, Any], *, request: RequestKey
+        self,
+        type_: str,
+        subject: str,
+        data: dict[str, Any],
+        *,
+        request: RequestKey,
+        cause: Cause | None = None,
     ) -> Written:
         """Emit a custom event once."""
         if type_.startswith("jobd:"):
             raise InvalidInput("event types that begin with `jobd:` are JobD's own")
-        txn = Txn((), (), (EventDraft(type_, subject, data),), now_ms=self._clock.now_ms())
+        draft = EventDraft(type_, subject, data, CURRENT.get() or "", cause)
+        txn = Txn((), (), (draft,), now_ms=self._clock.now_ms())
         written, _ = await self._repeats.write(lambda: txn, request)
         return written
 

@@ -85,8 +85,14 @@ class Schedules:
             now_ms=now_ms,
             principal=principal,
         )
+        if self._state.get(keys.trigger(spec.name)) is not None:
+            raise Conflict(
+                f"{spec.name} is a trigger",
+                remedy="delete it first, or take another name for the job",
+            )
         check, put = self._template(msgspec.structs.replace(spec, trigger=Trigger()))
-        return Txn((*checks, check), (*ops, *put), events, now_ms=now_ms)
+        free = absent(keys.trigger(spec.name))
+        return Txn((*checks, check, free), (*ops, *put), events, now_ms=now_ms)
 
     def _template(self, spec: JobSpec) -> tuple[Check, tuple[Op, ...]]:
         key = keys.template(spec.name)

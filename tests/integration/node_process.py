@@ -196,9 +196,12 @@ class NodeProcess:
 
 
 @contextlib.contextmanager
-def running(data: Path, *args: str) -> Iterator[NodeProcess]:
+def running(
+    data: Path, *args: str, environment: dict[str, str] | None = None
+) -> Iterator[NodeProcess]:
     """Run a node for a test."""
     node = NodeProcess(data, *args)
+    node.environment |= environment or {}
     try:
         yield node.start()
     finally:

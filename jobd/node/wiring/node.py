@@ -58,6 +58,7 @@ from jobd.node.disk_metrics import DiskMetrics
 from jobd.node.gateway import NodeGateway, StatusSource
 from jobd.node.history_metrics import HistoryMetrics
 from jobd.node.history_process import HistoryProcess
+from jobd.node.hook_metrics import HookMetrics
 from jobd.node.job_traces import JobTraces
 from jobd.node.metrics import NodeMetrics
 from jobd.node.node_cluster import ClusterSource
@@ -72,6 +73,7 @@ from jobd.node.wiring.capacity import own_capacity
 from jobd.node.wiring.cluster import Told, start_cluster, start_replica
 from jobd.node.wiring.disk import open_disk
 from jobd.node.wiring.execution import start_execution, supervisor_port
+from jobd.node.wiring.hooks import open_fetch, repairs_of, start_hooks
 from jobd.node.wiring.links import NodeLinks
 from jobd.node.wiring.pipelines import start_pipelines
 from jobd.node.wiring.port_keys import join_keys, open_keys
@@ -141,7 +143,7 @@ class Node:
         self._readying = self._loop.create_task(ready_secrets(self._vault, self.state))
         self._audit_log = AuditSegments.open(directory.path / "audit")
         self.audit = NodeAudit(self.host, self.state, self._audit_log, clock=self.host.clock)
-        self._tails = EventTails()
+        self._tails, self._fetch = EventTails(), open_fetch(config)
         self._artifacts = Artifacts(directory.path / "artifacts")
         self._port = supervisor_port(self.host, directory)
         self._history = HistoryProcess(self.host, directory, config)
@@ -197,6 +199,15 @@ class Node:
             lambda: ScheduleHome(state, self.peers, self.metrics.schedules.observe_lateness),
         )
         start_pipelines(actors, self.host, state, self.peers, homes)
+        start_hooks(
+            actors,
+            self.host,
+            state,
+            self.peers,
+            vault=self._vault,
+            fetch=self._fetch,
+            cluster=lambda: self._group.epoch.cluster,
+        )
         actors.spawn(addresses.AUDIT, lambda: AuditTrail(self._audit_log))
         if self._config.cluster.enabled:  # before the agent, which waits for contact
             start_cluster(actors, *parts, peers=self.peers, clock=self._clock, says=self._saying)
@@ -260,14 +271,12 @@ class Node:
         self.metrics.serve(
             self.host,
             lambda: self._says.scheduler.queue_depth,
-            lambda: sum(
-                actors[home].repairs
-                for home in (addresses.HOME, addresses.SCHEDULES, addresses.RUNS)
-            ),
+            lambda: repairs_of(actors),
         )
         register(HistoryMetrics(self.host.clock, self._history, actors.present))
         usage = partial(disk_usage, self._directory.path)
         register(DiskMetrics(usage, lambda: actors[addresses.REPLICA].read_only))
+        register(HookMetrics(actors.present, self.gateway.hooks.outcomes))
         register(ClusterMetrics(self.gateway.cluster.view))
 
     # -- what it says of itself
@@ -356,6 +365,7 @@ class Node:
             if self.arrived.done():
                 raise JobdError(late, remedy="start the node again") from None
             _log.warning("%s", late)
+        await self._fetch.close()
         await self._history.close()
         await asyncio.to_thread(self.spans.close, _SHUTDOWN_S)
         await self._port.close()

@@ -37,6 +37,7 @@ from actors.errors import (
     ReadOnly,
 )
 from actors.model import keys
+from actors.model.cause import Cause
 from actors.model.codec import encode
 from actors.model.epoch import Epoch, Member
 from actors.model.event import Event, EventDraft
@@ -62,6 +63,7 @@ from jobd.api.message import ApiReply
 from jobd.api.node_views import ActorView, NodeView
 from jobd.node.contact import Contact
 from jobd.node.node_cluster import ClusterSource, NodeCluster
+from jobd.node.node_hooks import NodeHooks
 from jobd.node.node_view import node_view
 from jobd.node.pipelines import NodePipelines
 from jobd.node.repeats import Repeats, check_body
@@ -171,14 +173,9 @@ class MemoryGateway:
             ),
         )
         self.pipelines = NodePipelines(repeats, self.log_wakeups)
-        self.schedules = Schedules(
-            self.state,
-            writer,
-            repeats,
-            clock=clock,
-            new_id=self.new_id,
-            check=lambda spec: None,
-        )
+        door: dict[str, Any] = {"clock": clock, "new_id": self.new_id, "check": lambda _: None}
+        self.schedules = Schedules(self.state, writer, repeats, **door)
+        self.hooks = NodeHooks(self.vault, self.state, writer, repeats, **door)
         self.live_actors: list[ActorView] = []
         self._logs: dict[str, list[LogRecord]] = defaultdict(list)
         self._wakeups: set[asyncio.Event] = set()
@@ -464,9 +461,16 @@ class MemoryGateway:
         return self._tails.open(types, subject)
 
     async def emit_event(
-        self, type_: str, subject: str, data: dict[str, Any], *, request: RequestKey
+        self,
+        type_: str,
+        subject: str,
+        data: dict[str, Any],
+        *,
+        request: RequestKey,
+        cause: Cause | None = None,
     ) -> Written:
-        txn = Txn((), (), (EventDraft(type_, subject, data),), self.now_ms)
+        draft = EventDraft(type_, subject, data, cause=cause)
+        txn = Txn((), (), (draft,), self.now_ms)
         return self._write_once(txn, request, "")[0]
 
     def _write_once(self, txn: Txn, request: RequestKey, made: str) -> tuple[Written, str]:

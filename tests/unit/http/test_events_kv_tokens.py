@@ -36,6 +36,35 @@ def test_events_are_listed_in_order_and_paged(served: Facade) -> None:
     assert served.api("GET", "/events?after=x").status == 400
 
 
+def test_a_filter_looks_into_the_data(served: Facade) -> None:
+    wanted = [emit(served, "a", n=n, s="x", deep=[{"b": n % 2 == 0}]) for n in range(5)]
+
+    def ids(query: str) -> list[str]:
+        return [e["id"] for e in served.api("GET", f"/events?types=a&{query}").json["items"]]
+
+    assert ids("filter=n=3") == [wanted[3]]
+    assert ids("filter=deep.0.b=true&filter=s=x") == wanted[::2]
+    assert ids("filter=n=true") == ids('filter=s="y"') == ids("filter=none=null") == []
+    first = served.api("GET", "/events?types=a&filter=s=x&limit=2").json
+    assert [e["id"] for e in first["items"]] == wanted[:2]
+    assert ids(f"filter=s=x&after={first['next_cursor']}") == wanted[2:]
+    for bad in ("filter=n", "filter==1", "filter=a=1&" * 17):
+        assert served.api("GET", f"/events?{bad}").status == 400
+    with served.stream("/events/stream?types=a&filter=n=9") as frames:
+        emit(served, "a", n=8)
+        last = emit(served, "a", n=9)
+        assert next(frames)[:2] == ("event", last)
+
+
+def test_what_a_job_emits_says_so(served: Facade) -> None:
+    job_id = submit(served)
+    named = {"JobD-Job": job_id}
+    assert served.api("POST", "/events", {"type": "x"}, headers=named).status == 201
+    assert served.api("POST", "/events", {"type": "y"}, headers={"JobD-Job": "no"}).status == 201
+    x, y = served.api("GET", "/events?types=x,y").json["items"]
+    assert (x["cause"], y["cause"]) == ({"kind": "job", "id": job_id, "depth": 0}, None)
+
+
 def test_gap_is_said(served: Facade) -> None:
     emit(served, "a"), emit(served, "b")
     served.gateway.floor = (served.gateway.state.revision - 1, 5)
