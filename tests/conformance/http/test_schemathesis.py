@@ -37,6 +37,8 @@ def test_answers_are_what_the_document_says(tmp_path: Path) -> None:
         assert supervisor is not None
         os.kill(supervisor, signal.SIGSTOP)
         job_id = node.submit(name="subject", cmd="true", trigger={"delay": "1h"})
+        spec = {"name": "subject", "type": "command", "cmd": "true", "trigger": {"every": "1h"}}
+        node.call("PUT", "/schedules/subject", spec)
         done = subprocess.run(
             [
                 *(TOOL, "--config-file", CONFIG, "run", f"{node.url}/api/v1/openapi.json"),
