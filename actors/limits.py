@@ -103,6 +103,7 @@ CAUSE_DEPTH: Final = 16  # causes behind a job or run; a longer chain is a loop,
 TRIGGERS: Final = 1_000  # further ones are refused with Busy (429)
 EVENT_INPUT_BYTES: Final = 32 * 1024  # an event's larger data is left out of what it starts
 EVENT_FILTERS: Final = 16  # paths of one filter; refused with InvalidSpec
+CAUSE_REPEATS: Final = 3  # times that a chain passes one trigger or hook; then it is a loop, too
 CONCURRENCY_KEYS: Final = 8  # of one job; refused with InvalidSpec
 IDEMPOTENCY_KEYS_PER_TOKEN: Final = 100_000  # also of all specs; more are refused with Busy (429)
 SECRET_BYTES: Final = 16 * 1024  # refused with TooLarge (413)
@@ -144,7 +145,6 @@ WEBHOOK_BYTES: Final = 40 * 1024  # a larger body is refused with TooLarge (413)
 WEBHOOK_WINDOW_S: Final = 300  # an older or later timestamp is refused (401)
 WEBHOOK_HEADER_BYTES: Final = 4 * 1024  # of headers given to what it starts; the rest is left out
 WEBHOOK_WAIT_MS: Final = 30_000  # a longer wait is refused with InvalidSpec
-WEBHOOK_IDS: Final = 100_000  # of one trigger's last day; further ones are refused with Busy (429)
 
 # -- job logs
 LOG_LINE_BYTES: Final = 256 * 1024  # a longer line is cut into pieces, marked as such

@@ -25,3 +25,4 @@ class Cause(msgspec.Struct, frozen=True, array_like=True):
     kind: CauseKind
     id: str
     depth: int = 0
+    via: tuple[str, ...] = ()  # keys of the triggers and hooks that the chain went through

@@ -116,9 +116,10 @@ class _Told(msgspec.Struct, frozen=True):
     kind: CauseKind
     id: str
     depth: int = 0
+    via: tuple[str, ...] = ()
 
     def as_cause(self) -> Cause:
-        return Cause(self.kind, self.id, self.depth)
+        return Cause(self.kind, self.id, self.depth, self.via)
 
 
 _NOTHING: Final = object()

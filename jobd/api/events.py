@@ -259,7 +259,9 @@ def _emitter(call: Call[Any, EventBody]) -> Cause | None:
     if entry is None:
         return None
     behind: Cause | None = entry.noun.cause
-    return Cause("job", job_id, behind.depth + 1 if behind is not None else 0)
+    if behind is None:
+        return Cause("job", job_id)
+    return Cause("job", job_id, behind.depth + 1, behind.via)
 
 
 def _check_depth(data: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from actors.errors import NotFound
 from actors.model import keys
 from actors.model.job import Output
+from actors.model.run import RUN_TERMINAL
 from jobd.api.call import Call, Reply
 from jobd.api.gateway import Gateway
 from jobd.api.hook_gateway import Taken
@@ -51,8 +52,8 @@ async def receive_webhook(call: Call[NoQuery, bytes]) -> Reply:
     if done.kind == "event":
         emitted = WebhookReply(result="emitted", **fields)
         return Reply(emitted, status=status, revision=done.revision, headers=headers)
-    if done.wait_ms and done.kind == "job":
-        ended = await _ended(call.gateway, done)
+    if done.wait_ms:
+        ended = await (_ended if done.kind == "job" else _run_ended)(call.gateway, done)
         status = 200 if ended else status
         fields |= ended
     started = WebhookReply(result="started", **fields)
@@ -76,6 +77,15 @@ async def _ended(gateway: Gateway, done: Taken) -> dict[str, Any]:
     found: Output | None = output.noun if output is not None else None
     value = msgspec.Raw(found.json) if found is not None and found.json is not None else None
     return {"state": entry.noun.state, "reason": entry.noun.reason, "output": value}
+
+
+async def _run_ended(gateway: Gateway, done: Taken) -> dict[str, Any]:
+    """Wait for the end of a run; {} while it has not come."""
+    await gateway.pipelines.wait(done.made, done.wait_ms / 1000)
+    entry = gateway.view.get(keys.run(done.made))
+    if entry is None or entry.noun.state not in RUN_TERMINAL:
+        return {}
+    return {"state": entry.noun.state, "reason": entry.noun.reason}
 
 
 _TERMINAL: Final = ("succeeded", "failed", "cancelled", "expired")

@@ -239,7 +239,7 @@ def _job(draft: Draft, name: str, mapping: dict[str, Any]) -> Step:
             principal=run.principal,
             body_hash="",
             trace=run_span(draft.run_id, run.trace).traceparent,
-            cause=Cause("run", draft.run_id, _depth(run.cause) + 1),
+            cause=Cause("run", draft.run_id, _depth(run.cause) + 1, _via(run.cause)),
             run=draft.run_id,
             step=name,
         )
@@ -282,7 +282,7 @@ def _sub_run(draft: Draft, spec: StepSpec, given: tuple[Any] | None) -> Step:
         run_id=run_id,
         inputs=given[0] if given is not None else None,
         now_ms=now_ms,
-        cause=Cause("run", draft.run_id, depth),
+        cause=Cause("run", draft.run_id, depth, _via(run.cause)),
         principal=run.principal,
         trace=run_span(draft.run_id, run.trace).traceparent,
         of=(draft.run_id, spec.name),
@@ -292,6 +292,10 @@ def _sub_run(draft: Draft, spec: StepSpec, given: tuple[Any] | None) -> Step:
     draft.merge(begun)
     state = first_step("start", "running")
     return Step(state=state, since_ms=now_ms, started_ms=now_ms, run=run_id)
+
+
+def _via(cause: Cause | None) -> tuple[str, ...]:
+    return cause.via if cause is not None else ()
 
 
 def _depth(cause: Cause | None) -> int:

@@ -127,10 +127,15 @@ def retry_job(
         idempotency=idempotency,
         retry_of=job_id,
         trace=trace,
-        cause=Cause("retry", job_id, old.noun.cause.depth if old.noun.cause else 0),
+        cause=_retried(job_id, old.noun.cause),
     )
     checks = (*txn.checks, at(keys.job(job_id), old.revision))
     return msgspec.structs.replace(txn, checks=checks)
+
+
+def _retried(job_id: str, behind: Cause | None) -> Cause:
+    """A retry is where the job was in its chain."""
+    return Cause("retry", job_id, behind.depth, behind.via) if behind else Cause("retry", job_id)
 
 
 def first_due_ms(spec: JobSpec, submitted_ms: int) -> int:

@@ -7,8 +7,9 @@ E2  The place only moves forward, over events that were all looked at. Where non
     the record stays as it is until `mark` moves it: before retention drops what lies behind it.
 E3  What can't start is said by an event (`jobd:trigger:refused`, one for a transaction), and
     passed.
-E4  What happens to triggers starts nothing. A chain of causes has its bound in `start`, so that a
-    storm of a user's own making ends, and says so.
+E4  What happens to triggers starts nothing. A chain of causes passes one trigger CAUSE_REPEATS
+    times and has its bound in `start`: a storm of a user's own making ends, and says so. The depth
+    alone would not do: each job makes three events, and 3 to the 16th jobs are no end.
 E5  Events that nobody has any more are a gap, and said (`jobd:trigger:gap`).
 """
 
@@ -109,21 +110,22 @@ class _Firing:
         record = self._record
         assert record.target is not None, "events fire what starts something"
         behind = cause_of(event)
+        via = (*behind.via, self._key) if behind is not None else (self._key,)
+        if via.count(self._key) > limits.CAUSE_REPEATS:
+            return self._refuse(event, Refused("loop", f"{self._key} is among its own causes"))
         kind: CauseKind = "hook" if isinstance(record, HookRecord) else "event"
         made = start(
             self._view,
             record.target,
             new_id=new_id,
-            cause=Cause(kind, event.id, behind.depth + 1 if behind is not None else 0),
+            cause=Cause(kind, event.id, behind.depth + 1 if behind is not None else 0, via),
             given_input=_input(self._view, record, event),
             now_ms=now_ms,
             principal=record.principal,
             trace=event.trace,
         )
         if isinstance(made, Refused):
-            self._refused[made.reason] += 1
-            self._refusal = self._refusal or (event, made)
-            return True
+            return self._refuse(event, made)
         twice = any(key in self._ops for key, _ in made.ops)  # a key that both would put
         if twice or (self._ops and len(self._ops) + len(made.ops) > _OPS):
             return False
@@ -131,6 +133,11 @@ class _Firing:
         self._ops.update({op[0]: op for op in made.ops})
         self._events.extend(made.events)
         self._fires, self._last = self._fires + 1, new_id
+        return True
+
+    def _refuse(self, event: Event, why: Refused) -> bool:
+        self._refused[why.reason] += 1
+        self._refusal = self._refusal or (event, why)
         return True
 
     def txn(self, check: Check, upto: Place, now_ms: int) -> Txn:

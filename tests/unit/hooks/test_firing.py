@@ -81,7 +81,7 @@ def test_an_event_starts_one_job_whoever_decides(world: World) -> None:
     assert world.conflicts(there)
     assert world.fire(event) is None
     (job,) = world.jobs()
-    assert job.cause == Cause("event", event.id, 0)
+    assert job.cause == Cause("event", event.id, 0, (KEY,))
     assert (world.record.fires, world.record.last_ms) == (1, world.now)
 
 
@@ -134,12 +134,22 @@ def test_a_storm_of_its_own_making_ends_and_says_so(world: World) -> None:
         assert world.state.apply(txn)
         made = world.state.take_events()
         if made[0].type == "jobd:trigger:refused":
-            assert made[0].data["reason"] == "cause_depth"
+            assert made[0].data["reason"] == "loop"
             told += 1
             break
         event = made[0]
     assert told == 1
-    assert len(world.jobs()) == limits.CAUSE_DEPTH + 1
+    assert len(world.jobs()) == limits.CAUSE_REPEATS
+
+
+def test_a_chain_through_many_triggers_ends_at_its_depth(world: World) -> None:
+    behind = Cause("job", "x", limits.CAUSE_DEPTH, ("trigger/other",))
+    world.state.take_events()
+    world.state.apply(Txn((), (), (EventDraft("order:made", "s", {}, "", behind),)))
+    (event,) = world.state.take_events()
+    world.commit(world.fire(event))
+    assert world.record.refused == 1
+    assert not world.jobs()
 
 
 def test_what_happens_to_triggers_starts_nothing(world: World) -> None:
