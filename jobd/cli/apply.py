@@ -1,4 +1,4 @@
-"""jobctl apply, diff, plan and validate: jobs, schedules and pipelines kept as files.
+"""jobctl apply, diff, plan and validate: jobs, schedules, pipelines and hooks kept as files.
 
 A job is one run of its spec, so to apply the same content again makes no second one: the
 idempotency key is the content's digest, for as long as the node keeps keys (IDEMPOTENCY_TTL_S).
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import click
 
+from jobd.cli.apply_hook import apply_hook, plan_hook, stored_hook
 from jobd.cli.apply_pipeline import apply_pipeline, plan_pipeline, stored_pipeline
 from jobd.cli.client import Client, Refused
 from jobd.cli.documents import (
@@ -57,7 +58,8 @@ _APPLIED: Final[tuple[Column, ...]] = (
 @output_option
 @pass_session
 def apply(session: Session, files: tuple[str, ...], form: str) -> None:
-    """Create the jobs of files, each content once; put their schedules and pipelines.
+    """Create the jobs of files, each content once; put their schedules, pipelines and
+    hooks.
 
     What was applied before is `unchanged`. A spec that is wrong or refused is told with its place;
     the others are applied.
@@ -161,8 +163,9 @@ def _each(documents: Sequence[Document], do: Callable[[Document], Any]) -> Itera
 
 
 def _apply(client: Client, document: Document) -> dict[str, Any]:
-    if kind_of(document) == "pipeline":
-        return apply_pipeline(client, document)
+    kind = kind_of(document)
+    if kind != "job":
+        return (apply_pipeline if kind == "pipeline" else apply_hook)(client, document)
     values = values_of(document)
     if recurs(values):
         return {"file": document.place, **put_schedule(client, values["name"], document.text)}
@@ -180,8 +183,9 @@ def _apply(client: Client, document: Document) -> dict[str, Any]:
 
 
 def _plan(client: Client, document: Document) -> dict[str, Any]:
-    if kind_of(document) == "pipeline":
-        return _pipeline_plan(client, document)
+    kind = kind_of(document)
+    if kind != "job":
+        return (_pipeline_plan if kind == "pipeline" else plan_hook)(client, document)
     answer = client.request("POST", "/jobs/plan", body=document.text, headers=YAML)
     return {"file": document.place, **answer.json}
 
@@ -211,6 +215,10 @@ def _diff(client: Client, document: Document) -> list[str]:
             return _compared([], spec, f"no pipeline {spec['name']}", document)
         return _compared(_yaml(stored["spec"]), spec, f"pipeline/{spec['name']}", document)
     spec = _plan(client, document)["spec"]
+    if kind_of(document) == "hook":
+        stored = stored_hook(client, spec["name"])
+        old_hook = _yaml(stored["spec"]) if stored is not None else []
+        return _compared(old_hook, spec, f"hook/{spec['name']}", document)
     before, old = f"no job {spec['name']}", []
     if "recurrence" in spec.get("trigger", {}):
         before, known = schedule_spec(client, spec)

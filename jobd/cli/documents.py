@@ -85,19 +85,26 @@ def values_of(document: Document) -> Any:
 
 
 def kind_of(document: Document) -> str:
-    """Return what a document is: a `pipeline` has jobs, anything else is taken for a `job`."""
+    """Return what a document is: a `pipeline` has jobs, a `hook` on; any other is a `job`."""
     try:
         values = values_of(document)
     except (InvalidSpec, TooLarge):
         return "job"  # whoever reads it says where it makes no sense
-    return "pipeline" if isinstance(values, dict) and "jobs" in values else "job"
+    if not isinstance(values, dict):
+        return "job"
+    return "pipeline" if "jobs" in values else "hook" if "on" in values else "job"
 
 
 def is_valid(document: Document) -> bool:
     """Say whether a document is a spec; if not, everything that is wrong is told."""
     now_ms = time.time_ns() // 1_000_000
     try:
-        if kind_of(document) == "pipeline":
+        kind = kind_of(document)
+        if kind == "hook":
+            from actors.core.spec.hook import parse_hook
+
+            parse_hook(document.text, now_ms=now_ms)
+        elif kind == "pipeline":
             from actors.core.pipeline_spec import parse_pipeline
 
             read = parse_pipeline(document.text, now_ms=now_ms, filename=document.file)

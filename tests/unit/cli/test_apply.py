@@ -183,3 +183,18 @@ def test_documents_keep_the_lines_of_their_file(tmp_path: Path) -> None:
     assert first == Document(str(path), 1, b"    {a: 1}\n")
     assert (second.line, second.text) == (5, b"\n" * 3 + b"   \nb: |\n  ---\n  text\n...\n")
     assert (first.place, second.place) == (str(path), f"{path}:5")
+
+
+def test_a_hook_is_put_where_it_differs(jobctl: Jobctl, tmp_path: Path) -> None:
+    file = tmp_path / "hook.yaml"
+    file.write_text("name: h\non: x\nwebhook: {url: https://e.com}\n")
+    assert "created" in jobctl("apply", "-f", str(file)).out.decode()
+    assert "unchanged" in jobctl("apply", "-f", str(file)).out.decode()
+    file.write_text("name: h\non: y\nwebhook: {url: https://e.com}\n")
+    assert "updated" in jobctl("plan", "-f", str(file), "-o", "wide").out.decode()
+    assert "-'on': x" in jobctl("diff", "-f", str(file)).out.decode()
+    assert "updated" in jobctl("apply", "-f", str(file)).out.decode()
+    file.write_text("on: y\nwebhook: {url: ftp://e.com}\n")
+    ran = jobctl("validate", "-f", str(file))
+    assert ran.code == 78
+    assert "only http and https" in ran.err
