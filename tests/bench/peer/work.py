@@ -1,10 +1,15 @@
-"""The job of the peers: the same `true`, as a process of its own."""
+"""The jobs of the peers: the same `true`, as a process of its own, and a number to reckon."""
 
 from __future__ import annotations
 
 import subprocess
 
-__all__ = ["run_true"]
+__all__ = ["fib", "run_true"]
+
+
+def fib(n: int) -> int:
+    """Reckon the n-th Fibonacci number the slow way."""
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
 
 
 def run_true() -> None:
