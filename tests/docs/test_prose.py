@@ -22,7 +22,11 @@ def first_column(page: Path, title: str) -> set[str]:
 
 def test_every_actor_has_a_row() -> None:
     constants = {value for name, value in vars(addresses).items() if name.isupper()}
-    entities = {addresses.slot(0).replace("0", "<i>"), addresses.task_set("<job>")}
+    entities = {
+        addresses.slot(0).replace("0", "<i>"),
+        addresses.task_set("<job>"),
+        addresses.pipeline_run("<id>"),
+    }
     page = DOCS / "internals" / "architecture.md"
     assert first_column(page, "address") == constants | entities
 

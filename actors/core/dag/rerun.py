@@ -3,8 +3,9 @@
 Rules of this file:
 R1  The new run has the definition and the inputs of the old one, whatever has become of the
     pipeline.
-R2  A step is taken over when it succeeded, and so is all that it waits for: what lies behind a step
-    that runs again runs again. `finally` always runs again.
+R2  A step is taken over when it succeeded or was skipped, and all that it waits for is taken over:
+    what lies behind a step that runs again runs again. From a step on, what failed before it and
+    was passed over stays so. `finally` always runs again.
 R3  What is taken over is the record: it names the job, or the run with the members, that did it. An
     open run keeps those runs from eviction; the transaction that begins it puts them again, so that
     an eviction that has not seen it conflicts (R10 of the job rules).
@@ -103,13 +104,19 @@ def _taken_over(view: View, run: Run, graph: Graph) -> Iterator[tuple[str, Step]
         if name == run.rerun_from or not graph.nodes[name].waits_for <= taken:
             continue
         entry = view.get(keys.step(run.parent_run, name))
-        if entry is None or entry.noun.state != "succeeded":
+        if entry is None:
             continue
-        origin = entry.noun.reused or run.parent_run
-        if origin in run.reuses and _is_there(view, entry.noun):
+        step: Step = entry.noun
+        passed_over = graph.nodes[name].spec.continue_on_failure and run.rerun_from != "failed"
+        if step.state not in ("succeeded", "skipped") and not (
+            passed_over and step.state == "failed"
+        ):
+            continue
+        origin = step.reused or run.parent_run
+        if origin in run.reuses and _is_there(view, step):
             taken.add(name)
-            first_step("reuse", "succeeded")
-            yield name, msgspec.structs.replace(entry.noun, reused=origin)
+            first_step("reuse", step.state)
+            yield name, msgspec.structs.replace(step, reused=origin)
 
 
 def _is_there(view: View, step: Step) -> bool:

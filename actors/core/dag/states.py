@@ -32,7 +32,7 @@ RUN: Final = rows("""
 STEP: Final = rows("""
     new      start    running
     new      gate     waiting
-    new      reuse    succeeded
+    new      reuse    succeeded|skipped|failed
     new      spec     failed
     new      skip     skipped
     new      omit     omitted

@@ -30,6 +30,12 @@ def run_seed(seed: int, cut: Callable[[Txn], Txn] = _as_it_is) -> World:
         world.act()
     world.settle()
     world.check_oracle()
+    if rng.random() < 0.3:
+        world.rerun()
+        for _ in range(rng.randint(20, 150)):
+            world.act()
+        world.settle()
+        world.check_oracle()
     return world
 
 

@@ -158,7 +158,8 @@ class World:
         assert came is not None
         wanted: Any = None
         if came.noun.state == "succeeded" and source.spec.map is not None:
-            ends = [self.store.get(keys.step(job.noun.run, drawn.takes, i)) for i in range(99)]
+            place = came.noun.reused or job.noun.run
+            ends = [self.store.get(keys.step(place, drawn.takes, i)) for i in range(99)]
             wanted = [
                 f"{drawn.takes}/{i}" if good and ends[i] is not None else None
                 for i, good in enumerate(source.outcomes)
@@ -168,11 +169,21 @@ class World:
         if source.spec.gate is None and not source.spec.pipeline and spec.input != wanted:
             raise Violation(f"I10: {spec.name} got {spec.input!r}, expected {wanted!r}")
 
+    def _look_at_limit(self) -> None:
+        going = [
+            key
+            for key, entry in self.store.scan("run/")
+            if entry.noun.state == "running" and entry.noun.pipeline == "drawn"
+        ]
+        if self.plan.limit and len(going) > self.plan.limit:
+            raise Violation(f"I8: {len(going)} runs go, the limit is {self.plan.limit}")
+
     def _look_at_run(self, key: str, run: Any) -> None:
         if self.ended.setdefault(key, run) != run:
             raise Violation(f"I4: {key} changed after its end")
         if run.state not in RUN_TERMINAL:
             del self.ended[key]
+            self._look_at_limit()
             return
         for step_key, entry in self.store.scan(keys.steps_of(keys.last(key))):
             if entry.noun.state not in STEP_TERMINAL:
@@ -295,11 +306,27 @@ class World:
                     self.commit(txn)
 
     def _stop(self) -> None:
-        run_id = self.rng.choice(self.runs)
+        run_id = self.rng.choice([*self.runs, "none"])
         txn = dag.stop(self.store, run_id, "test", self.now_ms, again=self.rng.random() < 0.3)
         if txn is not None:
             self.stopped.add(run_id)
             self.commit(txn)
+
+    def rerun(self) -> None:
+        """Run what has ended again; whatever is taken over, the end must be the same."""
+        before, self.runs = self.runs, []
+        for old_id in before:
+            run = self.store.get(keys.run(old_id))
+            assert run is not None
+            if not run.noun.started_ms:
+                continue
+            since = self.rng.choice(("failed", "start", *self.plan.steps))
+            new_id = self.new_id()
+            txn = dag.rerun(self.store, old_id, run_id=new_id, since=since, now_ms=self.now_ms)
+            assert isinstance(txn, Txn), txn
+            self.commit(txn)
+            self.runs.append(new_id)
+            self.counts["rerun"] += 1
 
     # -- the end
 
@@ -333,6 +360,10 @@ class World:
     def check_oracle(self) -> None:
         """Hold what became of each run that nobody stopped against the oracle (I3)."""
         wanted, state = expected(self.plan)
+        for key, entry in self.store.scan("step/"):
+            self.counts["taken over"] += bool(entry.noun.reused)
+            if entry.noun.reused and keys.step_parts(key)[1].startswith("f"):
+                raise Violation(f"I3: {key} of finally was taken over")
         for run_id in self.runs:
             run = self.store.get(keys.run(run_id))
             assert run is not None

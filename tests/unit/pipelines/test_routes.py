@@ -171,6 +171,29 @@ def test_a_failed_run_runs_again_from_where_it_failed(served: Facade) -> None:
     assert served.api("POST", f"/runs/{run_id}/rerun", {"from": "nope"}).status == 409
 
 
+def test_from_a_step_what_was_passed_over_stays_so(served: Facade) -> None:
+    text = b"""
+name: demo
+jobs:
+  a: {type: command, cmd: a, continue_on_failure: true}
+  b: {type: command, cmd: b, needs: [a]}
+  c: {type: command, cmd: c, needs: [b]}
+"""
+    put(served, text)
+    run_id = trigger(served)
+    end(served, run_id, "a", good=False)
+    end(served, run_id, "b")
+    end(served, run_id, "c")
+    assert served.api("GET", f"/runs/{run_id}").json["state"] == "succeeded_with_warnings"
+    again = {"failed": None, "c": run_id}
+    for since, reused in again.items():
+        made = served.api("POST", f"/runs/{run_id}/rerun", {"from": since}).json["run_id"]
+        served.do(advance, served, made)
+        steps = {s["name"]: s for s in served.api("GET", f"/runs/{made}").json["graph"]}
+        assert (steps["a"]["reused"], steps["b"]["reused"]) == (reused, reused)
+        assert steps["c"]["state"] == ("running" if since == "c" else "pending")
+
+
 def test_a_run_keeps_the_definition_that_it_began_with(served: Facade) -> None:
     put(served)
     run_id = trigger(served)
