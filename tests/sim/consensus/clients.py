@@ -88,6 +88,20 @@ class Clients:
         txn = Txn((check_,), ((key, b"%d" % self._number),), (), self._number, ref)
         machine.step(Submit(ticket, txn))
 
+    def end_session(self, machine: Machine, node: str) -> None:
+        """Have a node end another's session, or its own: what is under way in it is void."""
+        key = keys.session(node)
+        stored = machine.state.raw(key)
+        if stored is None:
+            return
+        self._world.coverage["nodes declared lost"] += 1
+        self._number += 1
+        ticket = machine.ticket(lambda _: None)
+        session = self.session_of(machine)
+        ref = SessionRef(machine.name, session, ticket, next(iter(machine.waiting)))
+        txn = Txn((at(key, stored[0]),), ((key, b"lost"),), (), self._number, ref)
+        machine.step(Submit(ticket, txn))
+
     def session_of(self, machine: Machine) -> int:
         """Return the session that the running process has opened, 0 while it has none."""
         generation, number = self._sessions.get(machine.name, (0, 0))
@@ -135,27 +149,37 @@ class Clients:
             Operation(key, made, value, call.invoked, None, expected, True, machine.name)
             for key, value in ops
         )
-        ticket = machine.ticket(lambda answer: self._answer(call, answer))
+        ticket = machine.ticket(lambda answer: self._answer(machine, call, answer))
         session = self.session_of(machine)
         ref = SessionRef(machine.name, session, ticket, next(iter(machine.waiting)))
         call.ref = (machine.name, session, ticket, number)
         self._open[call.ref] = made_of
         machine.step(Submit(ticket, Txn(checks, ops, (), number, ref)))
 
-    def _answer(self, call: _Call, answer: Answer) -> None:
+    def _answer(self, machine: Machine, call: _Call, answer: Answer) -> None:
         world = self._world
         if isinstance(answer, JobdError):
             del self._open[call.ref]
             self.refused.add(call.ref)
             world.coverage["transactions refused"] += 1
         elif isinstance(answer, Stale):
-            del self._open[call.ref]
-            world.coverage["transactions of a session that ended"] += 1
+            self._is_stale(machine, call)
         else:
             ok = isinstance(answer, Committed)
             assert ok or isinstance(answer, Refuted)
             world.coverage["answered" if ok else "answered with a conflict"] += 1
             self._returned(call, ok=ok)
+
+    def _is_stale(self, machine: Machine, call: _Call) -> None:
+        """Its session has ended: have one opened, unless another call did."""
+        if isinstance(self._world.ghost.results[call.ref], Stale):
+            del self._open[call.ref]
+            self._world.coverage["transactions of a session that ended"] += 1
+        else:  # it was ordered twice, first while there was the session
+            self._world.coverage["answers forgotten with their session"] += 1
+        if self._sessions.get(machine.name) == (machine.generation, call.ref[1]):
+            del self._sessions[machine.name]
+            self._world.retry(machine)
 
     def _returned(self, call: _Call, *, ok: bool) -> None:
         """I9: a write comes behind all that was answered before it was made."""

@@ -47,6 +47,7 @@ class Profile(NamedTuple):
     lies: float = 0.0  # of the failure detector's words
     changes: int = 0  # of the members
     reads: float = 0.25  # for each command
+    losses: int = 0  # nodes that another one declares lost: their sessions end
     # the product's own choices
     amnesia: bool = False  # decisions are seen before they are durable
     forgetful: bool = False  # executed commands go soon, so that who lags needs a snapshot
@@ -61,6 +62,7 @@ class Profile(NamedTuple):
             "slow_sync": self.sync_ms > 5, "full_disks": self.full_disks,
             "real_log": self.real_log, "lies": self.lies, "changes": self.changes,
             "learners": self.learners, "amnesia": self.amnesia, "forgetful": self.forgetful,
+            "losses": self.losses,
         }  # fmt: skip
         return tuple(name for name, value in on.items() if value)
 
@@ -100,4 +102,5 @@ def draw(rng: random.Random) -> Profile:
         reads=rng.choice((0.1, 0.25, 0.5)),
         amnesia=rng.random() < 0.15,
         forgetful=rng.random() < 0.25,
+        losses=int(maybe(0.25, 1, 3)),
     )

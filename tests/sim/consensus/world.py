@@ -106,6 +106,8 @@ class Simulation:
         self.at(1, self._believe, ())
         self.at(profile.faulty_ms, self._heal, ())
         faults.schedule(self)
+        for _ in range(profile.losses):
+            self.at(rng.randint(10, profile.faulty_ms), self._lose, ())
 
     # -- the calendar
 
@@ -256,6 +258,13 @@ class Simulation:
                     self.clients.act(machine, read=False)
         else:
             self.coverage["calls at a node that was not there"] += 1
+
+    def _lose(self) -> None:
+        """Have a node declare another one lost, as the detector has it, or wrongly."""
+        names = sorted(self.machines)
+        machine = self.machines[self.rng.choice(names)]
+        if machine.is_up and not machine.is_stopped and self.clients.session_of(machine):
+            self.clients.end_session(machine, self.rng.choice(names))
 
     # -- the end
 
