@@ -29,7 +29,7 @@ from actors.home import Home
 from actors.scheduler import Scheduler
 from actors.task_set import TaskSet
 from tests.sim.cluster.scenarios import SCENARIOS
-from tests.sim.node.monitor import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["BUGS", "Bug", "hunt", "planted"]
 

@@ -37,7 +37,7 @@ from actors.model.job import TERMINAL
 from actors.scheduler import Scheduler
 from tests.sim.cluster.machine import SLOTS, TIMEOUT_MS, Machine, Process
 from tests.sim.cluster.shared_order import SharedOrder
-from tests.sim.node.monitor import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["Monitor", "need"]
 

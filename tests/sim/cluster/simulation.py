@@ -19,7 +19,7 @@ from tests.sim.cluster.machine import Machine
 from tests.sim.cluster.monitor import Monitor, need
 from tests.sim.cluster.shared_order import SharedOrder
 from tests.sim.cluster.workload import Clients, draw_placed_spec
-from tests.sim.node.monitor import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["NAMES", "Outcome", "Simulation", "run_seed"]
 
@@ -229,7 +229,7 @@ def run_seed(seed: int, size: int = 3, order: type[SharedOrder] = SharedOrder) -
         try:
             campaign.run()
         except ViolationError as error:
-            letter, text = error.letter, str(error)
+            letter, text = error.invariant, str(error)
         except (AssertionError, JobdError) as error:
             letter, text = "assert", repr(error)
     return Outcome(

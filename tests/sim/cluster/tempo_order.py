@@ -25,7 +25,7 @@ from actors.model.event import Event
 from actors.runtime import Context, Effect, Effects, LoopActor, Tell, handles
 from tests.sim.cluster.host import ClusterHost
 from tests.sim.cluster.shared_order import SharedOrder
-from tests.sim.node.monitor import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["TempoOrder"]
 

@@ -28,7 +28,7 @@ from actors.model.target import Target
 from tests.sim.cluster.host import at
 from tests.sim.cluster.simulation import Simulation
 from tests.sim.cluster.tempo_order import TempoOrder
-from tests.sim.node.monitor import ViolationError
+from tests.sim.violation import ViolationError
 
 NAMES = ("a", "b", "c")
 SPEC = JobSpec(name="s", type="command", argv=("5:0",))

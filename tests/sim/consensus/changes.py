@@ -14,7 +14,7 @@ from actors.core.store.txn import Txn
 from actors.errors import JobdError
 from actors.model.epoch import Epoch, Member
 from tests.sim.consensus.machine import Answer, Machine
-from tests.sim.consensus.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["Changes"]
 

@@ -19,7 +19,7 @@ from actors.model import keys
 from tests.sim.consensus.ghost import Ghost
 from tests.sim.consensus.linearizable import Operation, answers, check
 from tests.sim.consensus.machine import Answer, Machine
-from tests.sim.consensus.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["Clients"]
 

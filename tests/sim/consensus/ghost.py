@@ -31,7 +31,7 @@ from actors.core.consensus.statement import Attached
 from actors.core.ports import LogEntry
 from actors.core.store.txn import Committed, Result, SessionRef, Stale, Txn
 from actors.model.epoch import Epoch
-from tests.sim.consensus.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 if TYPE_CHECKING:
     from tests.sim.consensus.machine import Machine

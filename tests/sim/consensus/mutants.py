@@ -19,8 +19,8 @@ from tests.sim.consensus import explorations
 from tests.sim.consensus.planted import PATCHES, Patch
 from tests.sim.consensus.profile import Profile
 from tests.sim.consensus.scenarios import SCENARIOS
-from tests.sim.consensus.violation import ViolationError
 from tests.sim.consensus.world import Simulation
+from tests.sim.violation import ViolationError
 
 __all__ = ["MUTANTS", "Mutant", "Seen", "hunt", "main", "planted", "rows_of_page", "table"]
 

@@ -18,7 +18,7 @@ from actors.core.consensus.tempo import Tempo
 from actors.core.ports import LogEntry
 from actors.core.store.txn import Txn
 from actors.model.epoch import Epoch, Member
-from tests.sim.consensus.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["Mail", "Replicas"]
 

@@ -33,7 +33,7 @@ from actors.core.consensus.tempo import Tempo
 from actors.model.epoch import Epoch, Member
 from tests.sim.consensus import machine
 from tests.sim.consensus.replicas import Replicas
-from tests.sim.consensus.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["SCENARIOS"]
 

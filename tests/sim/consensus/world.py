@@ -31,7 +31,7 @@ from tests.sim.consensus.machine import Answer, Machine
 from tests.sim.consensus.network import Network
 from tests.sim.consensus.profile import Profile, draw
 from tests.sim.consensus.uncollected import uncollected
-from tests.sim.consensus.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["Outcome", "Simulation", "Watch", "run_seed"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.core.job import Ending, Held
-from tests.sim.jobs.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 if TYPE_CHECKING:
     from tests.sim.jobs.world import World

@@ -16,7 +16,7 @@ from actors.core.view import Entry
 from actors.model import keys
 from actors.model.job import TERMINAL, Job, Task
 from tests.sim.jobs.store import Msg
-from tests.sim.jobs.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 if TYPE_CHECKING:
     from tests.sim.jobs.world import World

@@ -21,7 +21,7 @@ from actors.model.codec import encode
 from actors.model.job import TERMINAL
 from tests.sim.jobs.host import ENDINGS, EXITED
 from tests.sim.jobs.store import AppliedView, Msg
-from tests.sim.jobs.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 if TYPE_CHECKING:
     from tests.sim.jobs.world import World

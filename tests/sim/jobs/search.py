@@ -14,8 +14,8 @@ from unittest import mock
 from actors import limits
 from actors.core import buckets
 from tests.sim.jobs.bugs import NONE, Bug
-from tests.sim.jobs.violation import ViolationError
 from tests.sim.jobs.world import World
+from tests.sim.violation import ViolationError
 
 __all__ = ["Found", "Sweep", "draw", "patched", "run", "shrink", "sweep"]
 

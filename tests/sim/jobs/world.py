@@ -22,7 +22,7 @@ from tests.sim.jobs.bugs import NONE, Bug
 from tests.sim.jobs.host import Host
 from tests.sim.jobs.node import TICK_MS, Node
 from tests.sim.jobs.store import Msg, Store
-from tests.sim.jobs.violation import ViolationError
+from tests.sim.violation import ViolationError
 
 __all__ = ["NODES", "World"]
 

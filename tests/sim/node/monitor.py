@@ -34,19 +34,12 @@ from actors.model.event import Event
 from actors.model.job import TERMINAL
 from actors.scheduler import Scheduler
 from tests.sim.node.machine import SLOTS, Machine, NodeSim
+from tests.sim.violation import ViolationError
 
-__all__ = ["LETTERS", "Monitor", "ViolationError"]
+__all__ = ["LETTERS", "Monitor"]
 
 _ENDED = ("jobd:job:completed", "jobd:job:failed", "jobd:job:cancelled", "jobd:job:expired")
 LETTERS = tuple(line[:3] for line in (__doc__ or "").splitlines() if line.startswith("N-"))
-
-
-class ViolationError(Exception):
-    """An invariant does not hold."""
-
-    def __init__(self, letter: str, text: str) -> None:
-        super().__init__(f"{letter}: {text}")
-        self.letter = letter
 
 
 def need(ok: bool, letter: str, text: str) -> None:

@@ -14,8 +14,9 @@ from actors.errors import JobdError, StorageFailed, Unavailable
 from actors.runtime import Faults
 from tests.sim.node.disk import Killed
 from tests.sim.node.machine import Machine, NodeSim
-from tests.sim.node.monitor import Monitor, ViolationError, need
+from tests.sim.node.monitor import Monitor, need
 from tests.sim.node.workload import Clients, draw_spec
+from tests.sim.violation import ViolationError
 
 __all__ = ["Outcome", "Simulation", "run_seed"]
 
@@ -221,7 +222,7 @@ def run_seed(seed: int) -> Outcome:
     try:
         campaign.run()
     except ViolationError as error:
-        letter, text = error.letter, str(error)
+        letter, text = error.invariant, str(error)
     except (AssertionError, JobdError) as error:
         letter, text = "assert", repr(error)
     if sim.machine.node is not None:

@@ -17,7 +17,8 @@ from actors.model.ids import make_id
 from actors.model.spec import Concurrency, JobSpec, NodeLost, Retry, Trigger
 from jobd.api.gateway import RequestKey, Submitted
 from tests.sim.node.machine import Machine
-from tests.sim.node.monitor import Monitor, ViolationError
+from tests.sim.node.monitor import Monitor
+from tests.sim.violation import ViolationError
 
 __all__ = ["Clients", "draw_spec"]
 
