@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from multiprocessing.pool import Pool
 
 import pytest
 
@@ -15,11 +16,12 @@ _FIVE = range(5001, 5002)  # what a slot could not start while cut off was taken
 
 
 @pytest.mark.parametrize("order", [SharedOrder, TempoOrder])
-def test_clusters_survive_their_faults(order: type[SharedOrder]) -> None:
+def test_clusters_survive_their_faults(order: type[SharedOrder], pool: Pool) -> None:
     coverage: Counter[str] = Counter()
-    for seed, size in [*((s, 3) for s in _THREE), *((s, 5) for s in _FIVE)]:
-        outcome = run_seed(seed, size, order)
-        assert not outcome.letter, f"seed {seed} of {size} nodes: {outcome.text}"
+    runs = [*((s, 5, order) for s in _FIVE), *((s, 3, order) for s in _THREE)]
+    outcomes = pool.starmap(run_seed, runs, chunksize=1)
+    for (_, size, _), outcome in zip(runs, outcomes, strict=True):
+        assert not outcome.letter, f"seed {outcome.seed} of {size} nodes: {outcome.text}"
         coverage.update(outcome.coverage)
     for what in ("jobd:node:lost", "jobd:node:draining", "evicted", "job succeeded (exit)"):
         assert coverage[what], f"no seed had {what}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+from multiprocessing.pool import Pool
 
 import pytest
 
@@ -17,9 +17,8 @@ WHOLE = {  # scope: how many states it has
 
 
 @pytest.fixture(scope="module")
-def explored() -> dict[str, Found]:
-    with multiprocessing.get_context("fork").Pool() as pool:
-        return dict(zip(SCOPES, pool.map(explore, SCOPES, chunksize=1), strict=True))
+def explored(pool: Pool) -> dict[str, Found]:
+    return dict(zip(SCOPES, pool.map(explore, SCOPES, chunksize=1), strict=True))
 
 
 @pytest.mark.parametrize("name", SCOPES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
 from multiprocessing.pool import Pool
 
 import pytest
@@ -30,12 +28,6 @@ def _hunted(name: str) -> tuple[str, Seen | None]:
 def _checked(name: str) -> tuple[str, list[str]]:
     outcomes = (Simulation(seed, PROFILES[name]).run() for seed in range(5))
     return name, [f"seed {o.seed}: {o.text}" for o in outcomes if o.invariant]
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with multiprocessing.get_context("fork").Pool() as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from multiprocessing.pool import Pool
 
 from tests.sim.node.simulation import run_seed
 
@@ -19,12 +20,11 @@ SEEN = (  # that the runs reach what they are for
 )
 
 
-def test_the_invariants_hold_whatever_fails() -> None:
+def test_the_invariants_hold_whatever_fails(pool: Pool) -> None:
     coverage: Counter[str] = Counter()
     crashes = 0
-    for seed in SEEDS:
-        outcome = run_seed(seed)
-        assert not outcome.letter, f"seed {seed}: {outcome.text}"
+    for outcome in pool.imap(run_seed, SEEDS, chunksize=5):
+        assert not outcome.letter, f"seed {outcome.seed}: {outcome.text}"
         coverage.update(outcome.coverage)
         crashes += outcome.crashes
     assert crashes > len(SEEDS)
