@@ -1,4 +1,3 @@
-# ruff: noqa: T201 -- a program: it prints its findings
 """The simulation of a cluster as a program: many seeds, each a run of its own.
 
 python -m tests.sim.cluster.campaign --seeds 500 --seed 0 --size 3   # exit code 1 on a violation
@@ -9,12 +8,11 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import time
-from collections import Counter
 
 from tests.sim.cluster.shared_order import SharedOrder
 from tests.sim.cluster.simulation import run_seed
 from tests.sim.cluster.tempo_order import TempoOrder
+from tests.sim.outcome import report
 
 __all__ = ["main"]
 
@@ -28,24 +26,11 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     order = TempoOrder if options.tempo else SharedOrder
     logging.disable(logging.CRITICAL)
-    began = time.monotonic()
-    totals, coverage, found = Counter[str](), Counter[str](), 0
-    for seed in range(options.seed, options.seed + options.seeds):
-        outcome = run_seed(seed, options.size, order)
-        coverage.update(outcome.coverage)
-        totals.update(steps=outcome.steps, crashes=outcome.crashes, jobs=outcome.jobs)
-        if outcome.letter:
-            found += 1
-            print(f"seed {seed}: {outcome.text}", flush=True)
-    took = time.monotonic() - began
-    print(
-        f"{options.size} nodes, {options.seeds} seeds from {options.seed}: {totals['jobs']} jobs, "
-        f"{totals['crashes']} crashes, {totals['steps']} steps, {took:.0f} s; "
-        f"violations: {found}"
+    seeds = range(options.seed, options.seed + options.seeds)
+    return report(
+        f"{options.size} nodes, {options.seeds} seeds from {options.seed}",
+        (run_seed(seed, options.size, order) for seed in seeds),
     )
-    for what, count in sorted(coverage.items()):
-        print(f"  {what:50} {count}")
-    return int(found > 0)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 from unittest import mock
 
 from actors.core import job
 from actors.core.node_state import DrainMode, running_on
 from actors.core.room import cordoned
-from actors.errors import JobdError
 from actors.model import keys
 from actors.runtime import Faults
 from tests.sim.cluster.host import ClusterHost
@@ -19,9 +17,9 @@ from tests.sim.cluster.machine import Machine
 from tests.sim.cluster.monitor import Monitor, need
 from tests.sim.cluster.shared_order import SharedOrder
 from tests.sim.cluster.workload import Clients, draw_placed_spec
-from tests.sim.violation import ViolationError
+from tests.sim.outcome import Outcome, broken_by
 
-__all__ = ["NAMES", "Outcome", "Simulation", "run_seed"]
+__all__ = ["NAMES", "Simulation", "run_seed"]
 
 NAMES = ("a", "b", "c", "d", "e")
 _FAULTY_S = 25.0
@@ -29,19 +27,6 @@ _REST_S = 300.0
 _DERIVED_EVERY = 400  # steps
 _KEEP_S = 20  # of ended jobs, so that they are evicted within a run
 _LOSSY = Faults(drop=0.02, duplicate=0.02, reorder=0.1, min_delay_s=0.0005, max_delay_s=0.05)
-
-
-class Outcome(NamedTuple):
-    """What a run came to: `letter` and `text` are empty when every invariant held."""
-
-    seed: int
-    letter: str
-    text: str
-    trace_hash: str
-    steps: int
-    crashes: int
-    jobs: int
-    coverage: dict[str, int]
 
 
 class Simulation:
@@ -225,13 +210,8 @@ def run_seed(seed: int, size: int = 3, order: type[SharedOrder] = SharedOrder) -
     """Run a seed to its end or its first violation."""
     with mock.patch.object(job, "Retention", partial(job.Retention, keep_s=_KEEP_S)):
         campaign = _Campaign(seed, size, order)
-        sim, letter, text = campaign.sim, "", ""
-        try:
-            campaign.run()
-        except ViolationError as error:
-            letter, text = error.invariant, str(error)
-        except (AssertionError, JobdError) as error:
-            letter, text = "assert", repr(error)
+        sim = campaign.sim
+        letter, text = broken_by(campaign.run)
     return Outcome(
         seed,
         letter,

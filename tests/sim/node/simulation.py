@@ -7,36 +7,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import NamedTuple
 
 from actors import addresses
-from actors.errors import JobdError, StorageFailed, Unavailable
+from actors.errors import StorageFailed, Unavailable
 from actors.runtime import Faults
 from tests.sim.node.disk import Killed
 from tests.sim.node.machine import Machine, NodeSim
 from tests.sim.node.monitor import Monitor, need
 from tests.sim.node.workload import Clients, draw_spec
-from tests.sim.violation import ViolationError
+from tests.sim.outcome import Outcome, broken_by
 
-__all__ = ["Outcome", "Simulation", "run_seed"]
+__all__ = ["Simulation", "run_seed"]
 
 _FAULTY_S = 20.0
 _REST_S = 4000.0
 _DERIVED_EVERY = 40  # steps
 _EVENTS = 1 << 20
-
-
-class Outcome(NamedTuple):
-    """What a run came to: `letter` and `text` are empty when every invariant held."""
-
-    seed: int
-    letter: str
-    text: str
-    trace_hash: str
-    steps: int
-    crashes: int
-    jobs: int
-    coverage: dict[str, int]
 
 
 class Simulation:
@@ -218,13 +204,8 @@ class _Campaign:
 def run_seed(seed: int) -> Outcome:
     """Run a seed to its end or its first violation."""
     campaign = _Campaign(seed)
-    sim, letter, text = campaign.sim, "", ""
-    try:
-        campaign.run()
-    except ViolationError as error:
-        letter, text = error.invariant, str(error)
-    except (AssertionError, JobdError) as error:
-        letter, text = "assert", repr(error)
+    sim = campaign.sim
+    letter, text = broken_by(campaign.run)
     if sim.machine.node is not None:
         sim.machine.node.loop.kill()  # a request of its last moment never begins
     return Outcome(
