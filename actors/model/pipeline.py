@@ -81,6 +81,7 @@ class PipelineSpec(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     concurrency: RunLimit | None = None
     timeout_ms: int = 0
     schedule: Any = None  # as it was written; what it means is in schedule/<name>
+    trigger: Any = None  # likewise, in trigger/<name> or schedule/<name>
 
 
 class Pipeline(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

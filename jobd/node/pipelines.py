@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Final
 
 from actors import limits
 from actors.core import dag, schedule
 from actors.core.pipeline_spec import ReadPipeline
 from actors.core.store.txn import Txn, absent, at
+from actors.core.trigger.definition import (
+    Change,
+    define_trigger,
+    remove_trigger,
+)
 from actors.core.view import Entry
 from actors.errors import Busy, Conflict, InvalidInput, JobdError, NotFound, PreconditionFailed
 from actors.model import keys
@@ -19,6 +24,7 @@ from actors.model.codec import encode
 from actors.model.pipeline import Pipeline
 from actors.model.run import RUN_TERMINAL
 from actors.model.target import Target
+from actors.model.trigger import TriggerRecord
 from actors.runtime.trace import CURRENT
 from jobd.api.gateway import RequestKey, Written
 from jobd.node.repeats import Repeats
@@ -26,6 +32,7 @@ from jobd.node.writer import check_match
 
 __all__ = ["NodePipelines"]
 
+_OWN: Final = "of the pipeline"  # in the spec of a trigger that is put and deleted with it
 Wakeups = Callable[[str], AbstractAsyncContextManager[asyncio.Event]]
 
 
@@ -71,8 +78,9 @@ class NodePipelines:
                     revision=revision,
                     remedy="put it with If-Match",
                 )
-            timed = self._schedule(read, principal)
-            if entry is not None and entry.noun.definition == digest and not timed[1]:
+            timed, started = self._schedule(read, principal), self._trigger(read, principal)
+            changes = timed[1] or started.ops
+            if entry is not None and entry.noun.definition == digest and not changes:
                 return revision
             if entry is None and self._state.count("pipeline") >= limits.PIPELINES:
                 raise Busy(f"there are {limits.PIPELINES} pipelines already", remedy="delete some")
@@ -86,8 +94,9 @@ class NodePipelines:
             )
             seen = at(key, revision) if revision else absent(key)
             checks, puts, events = timed
-            put = (*ops, (key, encode(record)), *puts)
-            return Txn((seen, *checks), put, events, now_ms=self._clock.now_ms())
+            put = (*ops, (key, encode(record)), *puts, *started.ops)
+            checks = (seen, *checks, *started.checks)
+            return Txn(checks, put, events, now_ms=self._clock.now_ms())
 
         revision: int = await self._writer.write(decide)
         return revision
@@ -112,6 +121,38 @@ class NodePipelines:
             return (), (), ()
         return schedule.delete_schedule(self._state, target.name)
 
+    def _trigger(self, read: ReadPipeline, principal: str) -> Change:
+        """Return what makes the trigger of a pipeline what its spec says; no ops when it is so.
+
+        One that was put by itself is left alone, unless the spec has one too.
+        """
+        name, source, now_ms = read.spec.name, read.source, self._clock.now_ms()
+        entry = self._state.get(keys.trigger(name))
+        if source is None:
+            return self._untrigger(name)
+        record = TriggerRecord(
+            principal=principal,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+            target=Target("pipeline", name),
+            events=source.events,
+            webhook=source.webhook,
+            spec={_OWN: read.spec.trigger},
+        )
+        if (
+            entry is not None
+            and entry.noun.target == record.target
+            and ((entry.noun.events, entry.noun.webhook) == (record.events, record.webhook))
+        ):
+            return Change((), ())
+        return define_trigger(self._state, name, record)
+
+    def _untrigger(self, name: str) -> Change:
+        entry = self._state.get(keys.trigger(name))
+        if entry is None or _OWN not in entry.noun.spec:
+            return Change((), ())
+        return remove_trigger(self._state, name)
+
     async def delete(self, name: str, *, if_match: int | None = None) -> int:
         """Delete a pipeline with its schedule; its runs go on."""
         key = keys.pipeline(name)
@@ -120,9 +161,10 @@ class NodePipelines:
             entry = self._pipeline(name)
             check_match(entry.revision, if_match)
             checks, ops, events = self._unschedule(Target("pipeline", name))
+            started = self._untrigger(name)
             return Txn(
-                (at(key, entry.revision), *checks),
-                ((key, None), *ops),
+                (at(key, entry.revision), *checks, *started.checks),
+                ((key, None), *ops, *started.ops),
                 events,
                 now_ms=self._clock.now_ms(),
             )

@@ -22,6 +22,7 @@ from actors.core.spec.kinds import (
 )
 from actors.core.spec.problems import Path, Problems
 from actors.core.spec.schedule import SCHEDULE, read_recurrence
+from actors.core.spec.trigger import TRIGGER
 from actors.limits import EXPRESSION_BYTES, MAP_ITEMS
 from actors.model.ids import NAME_RE
 from actors.model.pipeline import Gate, RunLimit
@@ -119,6 +120,7 @@ def _schedule() -> Kind:
 PIPELINE: Final[dict[str, Field]] = {
     "name": Field("name", _NAME, "what it is triggered by"),
     "schedule": Field("schedule", _schedule(), "when it runs by itself", "when it is triggered"),
+    "trigger": Field("trigger", TRIGGER, "the same, or events or a webhook that start it", "none"),
     "labels": Field("labels", COMMON["labels"].kind, "its runs have them too", "{}"),
     "inputs": Field("inputs", _SCHEMA, "what a run takes, defaults included", "nothing"),
     "jobs": Field("jobs", _STEPS, "the steps, by their names"),

@@ -36,6 +36,7 @@ from actors.errors import Problem
 from actors.limits import PIPELINE_STEPS
 from actors.model.pipeline import InputFrom, MapOver, PipelineSpec, StepSpec
 from actors.model.recurrence import Recurrence
+from actors.model.spec import Trigger
 
 __all__ = ["ReadPipeline", "parse_pipeline", "pipeline_from_mapping"]
 
@@ -52,6 +53,7 @@ class ReadPipeline(NamedTuple):
     spec: PipelineSpec
     warnings: tuple[Problem, ...]
     recurrence: Recurrence | None = None  # of its `schedule`
+    source: Trigger | None = None  # of its `trigger`: events or a webhook
 
 
 def parse_pipeline(source: bytes, *, now_ms: int, filename: str = "") -> ReadPipeline:
@@ -70,18 +72,19 @@ def pipeline_from_mapping(obj: Values, *, now_ms: int) -> ReadPipeline:
 
 
 def _accept(value: Any, problems: Problems, place: Place, now_ms: int) -> ReadPipeline:
-    spec, recurrence, warnings = None, None, Problems()
+    spec, warnings = None, Problems()
+    reader = _Reader(value, problems, warnings, now_ms)
     try:
         if type(value) is dict:
-            reader = _Reader(value, problems, warnings, now_ms)
-            spec, recurrence = reader.read(), reader.recurrence
+            spec = reader.read()
         else:
             problems.add((), f"expected a mapping with name and jobs, got {shown(value)}")
     except TooManyProblemsError:
         spec = None  # those that were found are enough
     problems.raise_if_any(place, _PAGE)
     assert spec is not None, "without a problem there is a spec"
-    return ReadPipeline(spec, tuple(warnings.listed(place)), recurrence)
+    listed = tuple(warnings.listed(place))
+    return ReadPipeline(spec, listed, reader.recurrence, reader.source)
 
 
 class _Reader:
@@ -94,6 +97,7 @@ class _Reader:
         self._now_ms = now_ms
         self._where: dict[str, Path] = {}  # step → its place
         self.recurrence: Recurrence | None = None
+        self.source: Trigger | None = None
 
     def read(self) -> PipelineSpec | None:
         """Return the spec, None when something is wrong."""
@@ -105,6 +109,9 @@ class _Reader:
         self.recurrence = values.pop("schedule", None)
         if self.recurrence is not None:
             values["schedule"] = obj["schedule"]
+        if (trigger := values.pop("trigger", None)) is not None:
+            values["trigger"] = obj["trigger"]
+            self._take_trigger(trigger)
         written = values.pop("jobs", {}) or {}, values.pop("finally", {}) or {}
         count = sum(map(len, written))
         if count > PIPELINE_STEPS:
@@ -121,6 +128,20 @@ class _Reader:
         for path, message, is_proved in edge_problems(steps, self._where):
             (problems if is_proved else self._warnings).add(path, message)
         return None if problems else PipelineSpec(steps=tuple(steps), **values)
+
+    def _take_trigger(self, trigger: Trigger) -> None:
+        """Take what starts runs by itself; a moment of its own a pipeline has not."""
+        if trigger.at_ms is not None or trigger.delay_ms is not None:
+            self._problems.add(
+                ("trigger",),
+                "at and delay are for jobs; a schedule says when a pipeline runs",
+            )
+        elif trigger.recurrence is None:
+            self.source = trigger if trigger.events or trigger.webhook else None
+        elif self.recurrence is not None:
+            self._problems.add(("trigger",), "schedule says the same; give one of them")
+        else:
+            self.recurrence = trigger.recurrence
 
     # -- steps
 

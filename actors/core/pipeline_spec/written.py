@@ -15,6 +15,8 @@ def written_form(spec: PipelineSpec) -> dict[str, Any]:
     whole: dict[str, Any] = {"name": spec.name}
     if spec.schedule is not None:
         whole["schedule"] = spec.schedule
+    if spec.trigger is not None:
+        whole["trigger"] = spec.trigger
     if spec.labels:
         whole["labels"] = spec.labels
     if spec.inputs is not None:

@@ -42,6 +42,27 @@ def test_a_fire_is_a_run(served: Facade) -> None:
     assert run["cause"]["id"].startswith("demo@")
 
 
+def test_a_pipeline_brings_its_trigger_and_takes_it_along(served: Facade) -> None:
+    started = TIMED.replace(b'schedule: "* * * * *"', b'trigger: {event: "order:*"}')
+    made = served.api("PUT", "/pipelines/demo", started, headers=YAML)
+    assert made.status == 200, made.json
+    held = served.gateway.state.get(keys.trigger("demo"))
+    assert held is not None
+    assert (held.noun.target.kind, held.noun.target.name) == ("pipeline", "demo")
+    again = served.api("PUT", "/pipelines/demo", started, headers=YAML)
+    assert again.json["revision"] == made.json["revision"]
+    timed = started.replace(b'{event: "order:*"}', b"{every: 5m}")
+    served.api("PUT", "/pipelines/demo", timed, headers=YAML)
+    assert served.gateway.state.get(keys.trigger("demo")) is None
+    assert served.gateway.state.get(keys.schedule("demo")) is not None
+    served.api("PUT", "/pipelines/demo", started, headers=YAML)
+    assert served.gateway.state.get(keys.schedule("demo")) is None
+    served.api("DELETE", "/pipelines/demo")
+    assert served.gateway.state.get(keys.trigger("demo")) is None
+    late = started.replace(b'{event: "order:*"}', b"{delay: 5m}")
+    assert served.api("PUT", "/pipelines/demo", late, headers=YAML).status == 422
+
+
 def test_the_name_of_a_jobs_schedule_is_taken(served: Facade) -> None:
     job = b'name: demo\ntype: command\ncmd: a\ntrigger: {cron: "* * * * *"}\n'
     assert served.api("PUT", "/schedules/demo", job, headers=YAML).status == 200
