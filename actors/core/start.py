@@ -16,9 +16,6 @@ import msgspec
 
 from actors import limits
 from actors.core.job import KeyUse, accept, cancel
-from actors.core.spec.json_schema import value_problems
-from actors.core.spec.problems import Problems, TooManyProblemsError
-from actors.core.spec.template import fill
 from actors.core.store.txn import Txn, at
 from actors.core.view import View
 from actors.errors import InvalidSpec
@@ -128,6 +125,10 @@ def end(view: View, target: Target, started: str, now_ms: int) -> Txn | None:
 
 def _with_input(template: JobSpec, given: Any) -> JobSpec | Refused:
     """Fill a template's keys by the input that the job will have."""
+    from actors.core.spec.json_schema import value_problems  # specs know schedules, these start
+    from actors.core.spec.problems import Problems, TooManyProblemsError
+    from actors.core.spec.template import fill
+
     value = template.input if given is None else given
     if given is not None and template.input_schema is not None:
         found = value_problems(template.input_schema, given)
