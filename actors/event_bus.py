@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -27,12 +27,23 @@ from actors.runtime import (
     LoopActor,
     Reply,
     ReplyTo,
+    Tell,
     handles,
 )
 
-__all__ = ["EventBus"]
+__all__ = ["EventBus", "EventsCame", "FollowEvents"]
 
 _RECENT: Final = 8_192
+
+
+class FollowEvents(msgspec.Struct, frozen=True):
+    """The sender wants an EventsCame whenever events were published."""
+
+
+class EventsCame(msgspec.Struct, frozen=True):
+    """There are more events; reading says which."""
+
+    system_lane: ClassVar[bool] = True
 
 
 class EventBus(LoopActor):
@@ -49,14 +60,24 @@ class EventBus(LoopActor):
         self._on_disk = on_disk  # the revision up to which the event log has everything
         # Everything above this place is in `_recent`, everything up to it on disk.
         self._floor: tuple[int, int] = (on_disk, 1 << 30)
+        self._head = unwritten[-1].place if unwritten else self._floor  # all up to it was published
+        self._followers: dict[str, None] = {}
 
     @handles(Published)
     def published(self, message: Published, context: Context) -> Effects:
-        """Take the events of new commits."""
+        """Take the events of new commits, and wake who follows."""
         for event in message.events:
             self._recent.append(event)
             self._observe(event)
+        self._head = message.events[-1].place
         self._drop()
+        return [Tell(follower, EventsCame()) for follower in self._followers]
+
+    @handles(FollowEvents)
+    def follow(self, message: FollowEvents, context: Context) -> Effects:
+        """Wake the sender whenever there are more: the view may be ahead of what is here."""
+        if context.sender is not None:
+            self._followers[context.sender] = None
         return None
 
     @handles(EventsWritten)
@@ -78,7 +99,8 @@ class EventBus(LoopActor):
         assert context.reply is not None, "ReadEvents is an ask"
         if message.after < self._floor:
             return [Ask(addresses.IMAGE, message, tag=_Older(context.reply, message))]
-        return [Reply(context.reply, EventPage(tuple(self._matching(message)), gap=False))]
+        page = EventPage(tuple(self._matching(message)), gap=False, upto=self._head)
+        return [Reply(context.reply, page)]
 
     def _matching(self, query: ReadEvents) -> list[Event]:
         found: list[Event] = []
@@ -110,7 +132,7 @@ class EventBus(LoopActor):
             after = (events[-1].revision, events[-1].k) if events else older.query.after
             rest = msgspec.structs.replace(older.query, after=max(after, self._floor), limit=room)
             events.extend(self._matching(rest))
-        return [Reply(older.reply, EventPage(tuple(events), page.gap))]
+        return [Reply(older.reply, EventPage(tuple(events), page.gap, self._head))]
 
     @handles(Failed)
     def unreadable(self, message: Failed, context: Context) -> Effects:

@@ -1,6 +1,7 @@
 """What actors have in common that act upon events: they read the bus and decide in their turn.
 
 Rules of this file:
+V0  What the bus has published is what there is to read: the view may be ahead of it.
 V1  All nodes read and find the same; the home of a record decides at once, the others when the feed
     has shown nothing of it in their time (`actors/core/homes.py`). The store arbitrates.
 V2  The place in a record is the truth; what was read beyond it is notes, made anew after a crash.
@@ -24,10 +25,21 @@ from actors.core.store.txn import Txn
 from actors.core.trigger import mark, miss
 from actors.core.trigger.watching import LAST, Watching
 from actors.core.view import Change, View
+from actors.event_bus import EventsCame, FollowEvents
 from actors.image_writer import ReadEvents
 from actors.model.event import Event, Place
 from actors.peer_door import PeerEvents, ReadPeerEvents
-from actors.runtime import After, Answered, Ask, Context, Effect, Effects, Failed, handles
+from actors.runtime import (
+    After,
+    Answered,
+    Ask,
+    Context,
+    Effect,
+    Effects,
+    Failed,
+    Tell,
+    handles,
+)
 from actors.runtime.address import SCHEME
 from actors.store_actor import Decided, StoreActor
 
@@ -45,11 +57,10 @@ _MARK_EVERY_MS: Final = 5_000
 
 
 class _Look(msgspec.Struct, frozen=True):
-    """The tag of a question for events: for which records, from which place, complete up to."""
+    """The tag of a question for events: for which records, from which place."""
 
     asked: dict[str, Place]
     after: Place
-    upto: Place
     types: tuple[str, ...]
     others: tuple[str, ...] = ()  # nodes that may be asked yet
     at: str = ""  # the node that is asked; "" is this one
@@ -84,6 +95,7 @@ class EventReader(StoreActor):
         self._marked_ms: dict[str, int] = {}  # when a record's place was last seen to move
         self._last_mark_ms = 0
         self._is_reading = False
+        self._is_due = True  # there may be something to read
         self.repairs = 0
 
     # -- for subclasses
@@ -104,6 +116,7 @@ class EventReader(StoreActor):
 
     def on_start(self) -> Iterator[Effect]:
         """Take the records in, then follow the feed."""
+        yield Tell(addresses.EVENT_BUS, FollowEvents())
         yield from super().on_start()
         yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
 
@@ -124,6 +137,7 @@ class EventReader(StoreActor):
 
     def _take(self, key: str) -> None:
         self._left_to_others.set(key, None)
+        self._is_due = True
         entry = self.view.get(key)
         if entry is None or not self.watches(key, entry.noun):
             self._watching.discard(key)
@@ -198,26 +212,24 @@ class EventReader(StoreActor):
     # -- reading
 
     def _read(self) -> Iterator[Effect]:
-        head = (self.view.revision, LAST)
-        if self._is_reading or not len(self._watching):
+        if self._is_reading or not self._is_due or not len(self._watching):
             return
         asked = {
-            key: place
-            for key, place in self._watching.behind(head).items()
-            if not self.undecided(key)
+            key: place for key, place in self._watching.behind().items() if not self.undecided(key)
         }
         if not asked:
             return
-        self._is_reading = True
+        self._is_reading, self._is_due = True, False
         after, types = min(asked.values()), self._watching.types(asked)
         others = tuple(sorted(self._peers.alive() - {self._peers.node}))
-        tag = _Look(asked, after, head, types, others)
+        tag = _Look(asked, after, types, others)
         yield Ask(addresses.EVENT_BUS, ReadEvents(after, _PAGE, types), tag)
 
     @handles(Answered)
     def answered(self, message: Answered, context: Context) -> Iterator[Effect]:
         """Look at the events, or take the answer of a transaction."""
         if not isinstance(message.tag, _Look):
+            self._is_due = True
             yield from super().answered(message, context)
             return
         look: _Look = message.tag
@@ -228,6 +240,7 @@ class EventReader(StoreActor):
             yield from self._elsewhere(msgspec.structs.replace(look, floor=known))
             return
         self._is_reading = False
+        self._is_due |= len(page.events) == _PAGE or look.at != ""
         self._watching.look(look.asked, page.events, _upto(page, look), self.wants)
         yield from self.decide()
 
@@ -240,7 +253,7 @@ class EventReader(StoreActor):
             place = f"{SCHEME}{node}{addresses.PEER_DOOR}"
             yield Ask(place, asked, tag, timeout_s=_PEER_S)
             return
-        self._is_reading = False
+        self._is_reading, self._is_due = False, True
         now_ms = self.clock.now_ms()
         for key, behind in look.asked.items():
             if behind == look.after and key in self._watching:
@@ -253,6 +266,7 @@ class EventReader(StoreActor):
     def failed(self, message: Failed, context: Context) -> Effects:
         """A transaction was refused, or events could not be read: again in a moment."""
         if isinstance(message.tag, Decided):
+            self._is_due = True
             return super().failed(message, context)
         assert isinstance(message.tag, _Look), "it asks for events only"
         if message.tag.at:
@@ -262,7 +276,13 @@ class EventReader(StoreActor):
     @handles(_ReadAgain)
     def read_again(self, message: _ReadAgain, context: Context) -> Effects:
         """Ask once more."""
-        self._is_reading = False
+        self._is_reading, self._is_due = False, True
+        return self.decide()
+
+    @handles(EventsCame)
+    def events_came(self, message: EventsCame, context: Context) -> Effects:
+        """Read on."""
+        self._is_due = True
         return self.decide()
 
     # -- reconcile
@@ -275,6 +295,8 @@ class EventReader(StoreActor):
                 if self.watches(key, entry.noun) and key not in self._watching:
                     self.repairs += 1
                     self._take(key)
+        self._is_due = True
+        yield Tell(addresses.EVENT_BUS, FollowEvents())  # it may be another one since
         yield After(_RECONCILE_S, _Reconcile(), key="reconcile")
         yield from self.decide()
 
@@ -282,7 +304,7 @@ class EventReader(StoreActor):
 def _floor(page: EventPage | PeerEvents, look: _Look) -> Place:
     """Return the place behind which a page with a gap has all there is."""
     if not page.events:
-        return look.upto
+        return page.upto if isinstance(page, EventPage) else look.floor
     first = page.events[0]
     return (first.revision, first.k - 1) if first.k else (first.revision - 1, LAST)
 
@@ -291,4 +313,5 @@ def _upto(page: EventPage | PeerEvents, look: _Look) -> Place:
     """Return how far a page has everything. Another node may be behind this one."""
     if look.at:
         return page.events[-1].place if page.events else max(look.floor, look.after)
-    return page.events[-1].place if len(page.events) == _PAGE else look.upto
+    assert isinstance(page, EventPage), "the bus answers"
+    return page.events[-1].place if len(page.events) == _PAGE else max(page.upto, look.after)

@@ -126,10 +126,14 @@ class StateStore(Protocol):
 
 
 class EventPage(NamedTuple):
-    """Events after a cursor; `gap` when some between were dropped by retention."""
+    """Events after a cursor; `gap` when some between were dropped by retention.
+
+    A page that is not full has all up to the place `upto`, where the bus gives it.
+    """
 
     events: tuple[Event, ...]
     gap: bool
+    upto: tuple[int, int] = (0, 0)
 
 
 class EventLog(Protocol):

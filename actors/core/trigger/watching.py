@@ -89,12 +89,12 @@ class Watching:
         """Go on behind a place."""
         self._places[key] = max(self._places[key], upto)
 
-    def behind(self, head: Place) -> dict[str, Place]:
-        """Return the records that events below `head` are still to be looked at for."""
+    def behind(self) -> dict[str, Place]:
+        """Return the records that events are to be looked at for, with the place of each."""
         return {
             key: place
             for key, place in self._places.items()
-            if place < head and len(self.matched.get(key, ())) < _MATCHED
+            if len(self.matched.get(key, ())) < _MATCHED
         }
 
     def types(self, keys: Iterable[str]) -> tuple[str, ...]:

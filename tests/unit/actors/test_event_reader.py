@@ -13,6 +13,7 @@ from actors.core.peers import Peers
 from actors.core.ports import EventPage
 from actors.core.store.state import State
 from actors.core.store.txn import Txn
+from actors.event_bus import EventsCame, FollowEvents
 from actors.event_reader import _PAGE
 from actors.image_writer import ReadEvents
 from actors.model import keys
@@ -38,6 +39,7 @@ class World:
         self.events: list[Event] = []
         self.floor = (0, 0)  # of this node's event log
         self.others_floor = (0, 0)
+        self.unpublished = 0  # of the newest events: the view has them, the bus not yet
         self.peers = Peers(ME)
         self.peers.update(
             voters=(ME,), alive=frozenset({ME, OTHER}), leader=ME,
@@ -69,7 +71,10 @@ class World:
         """Return what a node has dropped everything of up to a floor."""
         behind = max(asked.after, floor)
         kept = [e for e in self.events if e.place > behind and matches(e, asked.types, None)]
-        return EventPage(tuple(kept[: asked.limit]), asked.after < floor)
+        kept = kept[: len(kept) - self.unpublished]
+        there = self.events[: len(self.events) - self.unpublished]
+        head = there[-1].place if there else (0, 0)
+        return EventPage(tuple(kept[: asked.limit]), asked.after < floor, head)
 
     def start(self) -> None:
         world = self
@@ -86,6 +91,10 @@ class World:
                 yield Tell(addresses.TRIGGERS, Nudge())
 
         class Bus(LoopActor):
+            @handles(FollowEvents)
+            def follow(self, message: FollowEvents, context: Context) -> Effects:
+                return None
+
             @handles(ReadEvents)
             def read(self, message: ReadEvents, context: Context) -> Effects:
                 assert context.reply is not None
@@ -129,8 +138,23 @@ def test_more_events_than_a_page_holds_are_all_found(world: World) -> None:
     world.start()
     assert world.started() == wanted(world)
     world.emit(times=3)
-    world.host.tell(addresses.TRIGGERS, Nudge())
+    world.host.tell(addresses.TRIGGERS, EventsCame())
     world.host.run_for(2.0)
+    assert world.started() == wanted(world)
+
+
+def test_an_event_that_the_view_has_before_the_bus_is_found_when_it_is_published(
+    world: World,
+) -> None:
+    world.start()
+    world.emit()
+    world.unpublished = 1
+    world.host.tell(addresses.TRIGGERS, Nudge())
+    world.host.run_for(1.0)
+    assert world.started() == []
+    world.unpublished = 0
+    world.host.tell(addresses.TRIGGERS, EventsCame())
+    world.host.run_for(1.0)
     assert world.started() == wanted(world)
 
 
@@ -168,7 +192,7 @@ def test_a_place_moves_ahead_of_retention_though_nothing_matched(world: World) -
     world.start()
     world.emit("y", times=10_050)
     for _ in range(3):
-        world.host.tell(addresses.TRIGGERS, Nudge())
+        world.host.tell(addresses.TRIGGERS, EventsCame())
         world.host.run_for(10.0)
     entry = world.state.get(keys.trigger("t"))
     assert entry is not None
