@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -40,6 +40,9 @@ _ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,10})?")
 EventId = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_ID.pattern}$"})]
 
 
+Filter = Annotated[str, Meta(extra_json_schema={"pattern": "^[^=]+=.*$"})]
+
+
 class EventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`types` are globs, any of which may match; `after` is an event's id.
 
@@ -49,7 +52,7 @@ class EventQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     types: list[str] = []
     subject: str | None = None
-    filter: list[str] = []
+    filter: list[Filter] = []
     after: EventId | None = None
     limit: PageSize = 100
 
@@ -66,7 +69,7 @@ class FollowQuery(ReadQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     types: list[str] = []
     subject: str | None = None
-    filter: list[str] = []
+    filter: list[Filter] = []
     after: EventId | None = None
 
 
@@ -209,7 +212,7 @@ def _items(events: Iterable[Event], where: Where) -> list[Item]:
     return [Item("event", _view(event), event.id) for event in wanted]
 
 
-def _where(texts: list[str]) -> Where:
+def _where(texts: Sequence[str]) -> Where:
     """Read filters. Raises InvalidInput."""
     if len(texts) > limits.EVENT_FILTERS:
         raise InvalidInput(f"more than {limits.EVENT_FILTERS} filters (EVENT_FILTERS)")

@@ -157,7 +157,7 @@ async def list_deliveries(call: Call[ListQuery, None]) -> Reply:
 
 async def redeliver(call: Call[NoQuery, None]) -> Reply:
     """Send a delivery again, under the id that it had."""
-    name, id_ = name_of(call.path("name")), call.path("id")
+    name, id_ = name_of(call.path("name")), call.path("delivery")
     if not _ID.fullmatch(id_):
         raise InvalidInput(f"{id_!r} is no delivery's id; they look like 42-0")
     revision = await call.gateway.hooks.redeliver(name, *parse_event_id(id_))
@@ -256,7 +256,7 @@ ROUTES: Final = (
     ),
     Route(
         "POST",
-        "/hooks/{name}/deliveries/{id}/redeliver",
+        "/hooks/{name}/deliveries/{delivery}/redeliver",
         "write",
         redeliver,
         "Send a delivery again",

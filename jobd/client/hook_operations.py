@@ -98,7 +98,7 @@ def list_deliveries(name: str, cursor: str | None, limit: int) -> Operation[Deli
 
 def redeliver(name: str, id_: str) -> Operation[Redelivered]:
     """Have a delivery sent again."""
-    params = {"name": name, "id": id_}
+    params = {"name": name, "delivery": id_}
     return operation("redeliver", reads_as(Redelivered), params=params, again="once")
 
 

@@ -28,7 +28,9 @@ _SEGMENTS: Final = {
     "id": _ID,
     "name": _NAME,
     "namespace": _NAME,
+    "delivery": {"type": "string", "pattern": "^[0-9]{1,15}-[0-9]{1,5}$"},
     "key": {"type": "string", "pattern": "^[!-~]{1,256}$"},
+    "path": _NAME,
 }
 _ETAG: Final = {"type": "string", "pattern": '^"[0-9]+(-gzip|-deflate)?"$'}
 _COUNT: Final = {"type": "integer", "minimum": 0}
