@@ -13,7 +13,7 @@ import pytest
 from tests.sim.consensus.campaign import CHUNK, sweep
 from tests.sim.consensus.world import run_seed
 
-SEEDS = 1_200
+SEEDS = 2_000
 SEEN = (  # that the runs reach what they are for
     "answered",
     "answered with a conflict",
