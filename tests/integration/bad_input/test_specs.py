@@ -180,7 +180,7 @@ def test_kv_keys_are_no_paths(node: NodeProcess) -> None:
         ("GET", "/status", None, {"Host": "evil.example"}, 403, "the host evil.example is not"),
         ("GET", "/status", None, {"Origin": "http://evil.example"}, 403, "requests of other"),
         ("PATCH", "/jobs", None, {}, 405, "this path does not take PATCH"),
-        ("GET", "/pipelines", None, {}, 404, "no such route"),
+        ("GET", "/broadcast", None, {}, 404, "no such route"),
     ],
 )
 def test_requests(
