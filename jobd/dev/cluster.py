@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.errors import ConfigError, Conflict, DataDirectory, NotFound
+from jobd.dev.free_port import free_port
 from jobd.dev.node import DevNode, Ports
 from jobd.dev.process_tree import adopt_orphans, kill_below, reap
 from jobd.dev.proxy import Proxy
@@ -221,14 +221,8 @@ def _read_layout(directory: Path, count: int) -> list[Ports] | None:
 
 def _free_ports(http: tuple[str, int], number: int) -> Ports:
     """Choose the ports of a node. HTTP has the one that was asked for, the next ones the others."""
-    with _listening() as cluster, _listening() as metrics, _listening() as any_http:
-        chosen = [each.getsockname()[1] for each in (cluster, metrics, any_http)]
-    wanted = http[1] + number if http[1] else chosen[2]
-    return Ports(http=wanted, cluster=chosen[0], front=0, metrics=chosen[1])
-
-
-def _listening() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
+    wanted = http[1] + number if http[1] else free_port()
+    return Ports(http=wanted, cluster=free_port(), front=0, metrics=free_port())
 
 
 def _taken(port: int, directory: Path) -> ConfigError:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from actors.runtime.key_file import make_key_file
+from jobd.dev.free_port import free_port
 from jobd.node.link_keys import LinkKeys
 from tests.bench.processes import tree
 from tests.cluster.network import Loopback, Network
 from tests.integration.node_process import NodeProcess, until
-from tests.ports import free_port
 
 __all__ = ["DEFAULTS", "TIMEOUT_S", "Cluster", "ClusterNode", "running"]
 

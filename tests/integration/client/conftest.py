@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jobd.dev.free_port import free_port
 from tests.integration.node_process import NodeProcess, running
-from tests.ports import free_port
 
 Start = Callable[..., NodeProcess]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jobd.dev.free_port import free_port
 from tests.integration.node_process import NodeProcess, Refused, until
-from tests.ports import free_port
 
 __all__ = ["SLOW_S", "Three", "put", "read", "three"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import actors
 from actors.runtime.remote import process
+from jobd.dev.free_port import free_port
 from tests.integration.node_process import running, until
 from tests.integration.remote.peer import peer
-from tests.ports import free_port
 from tests.unit.remote.actor_classes import Counter
 
 
