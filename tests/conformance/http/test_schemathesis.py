@@ -25,7 +25,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = 10  # of each operation, beside those that cover each bound of its document
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(400)
 def test_answers_are_what_the_document_says(tmp_path: Path) -> None:
     need("schemathesis", TOOL.exists(), "scripts/setup schemathesis installs it")
     node = NodeProcess(tmp_path / "data")
