@@ -31,12 +31,14 @@ from actors.core.consensus.group import (
 )
 from actors.core.consensus.messages import Packet
 from actors.core.store.state import State
+from actors.core.store.subscribers import Subscribers
 from actors.core.store.txn import Committed, Result, SessionRef
 from actors.errors import ReadOnly
 from actors.forwarding import Forward, ForwardAgain, Forwarded, Forwarding, Judged, at_node
 from actors.image_backlog import ImageBacklog
 from actors.image_writer import ImageWritten
 from actors.log_writer import Append
+from actors.model import keys
 from actors.model.epoch import Epoch
 from actors.replica_messages import (
     Barrier,
@@ -124,7 +126,7 @@ class ConsensusReplica(LoopActor):
         self._opening: int | None = None
         self._early: list[tuple[SubmitTxn, Context]] = []  # submitted before there is a session
         self._forwarding = Forwarding()
-        self._subscribers: list[str] = []
+        self._subscribers = Subscribers()
         self._backlog = backlog
         self._write_is_due = False
         self._settling: list[ReplyTo] = []
@@ -167,10 +169,8 @@ class ConsensusReplica(LoopActor):
             return
         ticket = self._wait(context.reply)
         number = 0 if message.opens_session else self._session
-        lowest = next(iter(self._waiting))
-        txn = msgspec.structs.replace(
-            message.txn, session=SessionRef(self._node, number, ticket, lowest)
-        )
+        ref = SessionRef(self._node, number, ticket, done_below=next(iter(self._waiting)))
+        txn = msgspec.structs.replace(message.txn, session=ref)
         if message.opens_session:
             self._opening = ticket
         yield from self._step(Submit(ticket, txn))
@@ -310,12 +310,13 @@ class ConsensusReplica(LoopActor):
 
     def _apply(self, batch: Apply) -> Iterator[Effect]:
         state = self._state
-        before = state.revision
+        before, kinds = state.revision, set[str]()
         for ticket, txn in zip(batch.tickets, batch.txns, strict=True):
             last = state.revision
             result = state.apply(txn)
             if state.revision > last:  # a repeat is answered as before, and changes nothing now
                 self._backlog.changed(txn.ops, state.revision)
+                kinds.update([keys.kind(key) for key, _ in txn.ops])
             if ticket:
                 yield from self._answer(ticket, result)
         if batch.epoch is not None:
@@ -328,7 +329,7 @@ class ConsensusReplica(LoopActor):
         if events:
             self._backlog.emitted(events)
             yield Tell(addresses.EVENT_BUS, Published(tuple(events)))
-        for subscriber in self._subscribers:
+        for subscriber in self._subscribers.concerned(kinds, state.revision):
             yield Tell(subscriber, Nudge())
         yield from self._pass_on()
         yield from self._image_soon()
@@ -350,8 +351,7 @@ class ConsensusReplica(LoopActor):
     def subscribe(self, message: Subscribe, context: Context) -> Effects:
         """Add a follower; a restarted one subscribes again."""
         assert context.sender is not None, "a subscriber is an actor"
-        if context.sender not in self._subscribers:
-            self._subscribers.append(context.sender)
+        self._subscribers.add(context.sender, message.kinds, self._state.revision)
         return [Tell(context.sender, Nudge())]
 
     # -- the image, written behind

@@ -52,6 +52,7 @@ class Hooks(EventReader):
     """One per node. `post(key, outgoing)` sends; an `Answer` with the key follows."""
 
     kinds: ClassVar = ("hook/",)
+    follows: ClassVar = ("hook", "delivery", "session")
 
     def __init__(
         self,

@@ -41,7 +41,12 @@ class ChangeEpoch(msgspec.Struct, frozen=True):
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """The sender wants a Nudge whenever something was committed."""
+    """The sender wants a Nudge whenever something of these kinds of keys was committed, () any.
+
+    It comes now and then without: a feed that is followed stays on the ring.
+    """
+
+    kinds: tuple[str, ...] = ()
 
 
 class Barrier(msgspec.Struct, frozen=True):

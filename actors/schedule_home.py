@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -49,6 +49,7 @@ class ScheduleHome(StoreActor):
     """One per node; a node alone is the home of every schedule."""
 
     grows = True
+    follows: ClassVar = ("schedule", "job", "run", "session")
 
     def __init__(self, view: View, peers: Peers, observe_lateness: Callable[[float], None]) -> None:
         """`observe_lateness` is told how late (in seconds) a fire of this node was durable."""

@@ -50,6 +50,9 @@ class StoreActor(LoopActor):
     """Follows the feed; subclasses keep what they derive and say what is to be decided."""
 
     grows: ClassVar[bool] = False  # its transactions take on something new
+    # The kinds of keys that it looks at, those of its own transactions among them; () is all.
+    # Whether homes have moved is told by `session`.
+    follows: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, view: View) -> None:
         super().__init__()
@@ -94,7 +97,7 @@ class StoreActor(LoopActor):
 
     def on_start(self) -> Iterator[Effect]:
         """Derive from the state, then follow."""
-        yield Tell(addresses.REPLICA, Subscribe())
+        yield Tell(addresses.REPLICA, Subscribe(self.follows))
         yield from self._rescan()
         yield from self.decide() or ()
 

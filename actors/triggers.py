@@ -23,6 +23,7 @@ class Triggers(EventReader):
     """One per node."""
 
     kinds: ClassVar = ("trigger/", "hook/")
+    follows: ClassVar = ("trigger", "hook", "session")
 
     def watches(self, key: str, noun: Any) -> bool:
         """An event trigger, or a hook that starts something."""
